@@ -1,0 +1,1 @@
+"""Node and base class between one robot's interfaces and the contract's topics."""

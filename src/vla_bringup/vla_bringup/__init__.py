@@ -1,0 +1,1 @@
+"""The process graph, described once, its supervisor, and the command line."""

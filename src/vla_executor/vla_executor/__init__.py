@@ -1,0 +1,1 @@
+"""Node that plays action chunks by time and sends limited commands."""

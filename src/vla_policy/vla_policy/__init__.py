@@ -1,0 +1,1 @@
+"""Node that turns the latest observation into an action chunk when the executor asks."""

@@ -1,0 +1,1 @@
+"""Node that records bags with all that replay and training need."""

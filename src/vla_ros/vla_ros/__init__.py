@@ -1,0 +1,1 @@
+"""What each node needs: QoS by meaning, typed parameters, lifecycle base, message conversion."""

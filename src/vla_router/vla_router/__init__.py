@@ -1,0 +1,1 @@
+"""Node that takes tasks, chooses the policy and holds the lease."""

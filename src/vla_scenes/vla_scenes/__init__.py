@@ -1,0 +1,1 @@
+"""MuJoCo worlds with tasks, experts and success detection, without ROS."""
