@@ -1,0 +1,118 @@
+"""The scripted expert as a policy: sees object poses instead of pixels, acts through chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vla_core.errors import InferenceError
+from vla_core.ports import PolicySpec
+from vla_core.types import NS_PER_S, ActionChunk, Observation, Prefix
+from vla_scenes.kinematics import JOINTS
+from vla_scenes.motion import Mover, Reference, look_ahead
+from vla_scenes.pick_place import GRIPPER, View
+from vla_scenes.tabletop import OBJECT_ENTRIES
+from vla_scenes.tasks import InstructionError, Task, parse
+
+ROWS = 32
+STEP_NS = 50_000_000
+
+
+class TabletopExpert:
+    """Puts the named cube on the named pad; a pure function of observation and prefix."""
+
+    def __init__(self) -> None:
+        self._mover = Mover(STEP_NS / NS_PER_S)
+
+    @property
+    def spec(self) -> PolicySpec:
+        """What the expert takes and gives."""
+        return PolicySpec(
+            name="expert",
+            images={},
+            state={"joints": JOINTS, "objects": OBJECT_ENTRIES},
+            columns=JOINTS,
+            units=("rad",) * len(JOINTS),
+            horizon=ROWS,
+            step_ns=STEP_NS,
+            robot="so101",
+            accepts_prefix=True,
+        )
+
+    def infer(self, observation: Observation, prefix: Prefix | None = None) -> ActionChunk:
+        """Return the next 1.6 s of the task.
+
+        With a prefix the chunk continues the running plan exactly; without one it starts from
+        the measured joints, at rest.
+
+        Raises:
+            InferenceError: the instruction names no cube and pad of the scene.
+        """
+        self.spec.validate(observation)
+        joints = observation.state["joints"]
+        objects = dict(zip(OBJECT_ENTRIES, observation.state["objects"], strict=True))
+        try:
+            task = parse(observation.instruction)
+        except InstructionError as error:
+            raise InferenceError(f"expert: {error}") from error
+        reference = reference_at(prefix, observation.as_of_ns) or Reference.at_rest(joints)
+        values = self.rows(task, joints, objects, reference)
+        return ActionChunk(values, observation.as_of_ns, STEP_NS, JOINTS)
+
+    def rows(
+        self,
+        task: Task,
+        joints: NDArray[np.float64],
+        objects: Mapping[str, float],
+        reference: Reference,
+        rows: int = ROWS,
+    ) -> NDArray[np.float64]:
+        """Return joint targets (rows, 6) [rad] from a reference on; row 0 is now."""
+        view = view_of(task, joints, objects, reference)
+        ahead = look_ahead(self._mover, reference, view, rows)
+        return np.array([r.joints() for r in ahead])
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def view_of(
+    task: Task,
+    joints: NDArray[np.float64],
+    objects: Mapping[str, float],
+    reference: Reference,
+) -> View:
+    """Return what the decision looks at: the planned pose, the measured jaw, cube and pad."""
+    cube, pad = f"{task.cube}_cube", f"{task.pad}_pad"
+    return View(
+        pose=reference.pose,
+        jaw=float(joints[GRIPPER]),
+        cube=np.array([objects[f"{cube}.{axis}"] for axis in "xyz"]),
+        cube_yaw=objects[f"{cube}.yaw"],
+        pad=np.array([objects[f"{pad}.x"], objects[f"{pad}.y"]]),
+    )
+
+
+def reference_at(prefix: Prefix | None, now_ns: int) -> Reference | None:
+    """Return position, velocity and acceleration of the plan now, None if it does not reach."""
+    if prefix is None or len(prefix.values) < 3:
+        return None
+    at = (now_ns - prefix.start_ns) / prefix.step_ns
+    if at < 0:
+        return None
+    if at > len(prefix.values) - 1:
+        return Reference.at_rest(prefix.values[-1])
+    # A quadratic over the neighbouring knots: plans may have corners, and a difference of two
+    # knots would take them for accelerations that no limit allows.
+    times_s = (np.arange(len(prefix.values)) - at) * prefix.step_ns / NS_PER_S
+    near = np.abs(times_s) <= max(0.06, 1.5 * prefix.step_ns / NS_PER_S)
+    bend, slope, _ = np.polyfit(times_s[near], prefix.values[near], 2)
+    row = min(int(at), len(prefix.values) - 2)
+    share = at - row
+    here = (1 - share) * prefix.values[row] + share * prefix.values[row + 1]
+    return Reference.moving(here, slope, 2 * bend).bounded()

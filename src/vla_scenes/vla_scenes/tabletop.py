@@ -1,0 +1,185 @@
+"""The tabletop scene: an SO-101, three cubes, two pads, two cameras, and whether a task is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from vla_core.errors import VlaError
+from vla_scenes.kinematics import JOINTS, LOWER, UPPER
+from vla_scenes.layout import CUBE, PAD, PAD_HEIGHT, Layout, draw_layout
+from vla_scenes.pick_place import HOME
+from vla_scenes.tasks import CUBES, PADS, Task, parse
+from vla_scenes.world import PHYSICS_STEP_S, ROBOT, Look, build, joint_indices
+
+CAMERAS = ("front", "wrist")
+OBJECT_ENTRIES = tuple(
+    f"{cube}_cube.{axis}" for cube in CUBES for axis in ("x", "y", "z", "yaw")
+) + tuple(f"{pad}_pad.{axis}" for pad in PADS for axis in ("x", "y"))
+
+_PHYSICS_STEP_NS = round(PHYSICS_STEP_S * 1e9)
+# A cube counts as placed when its centre is this far inside the pad's edge [m], at this speed.
+_INSIDE, _REST_SPEED = 0.006, 0.02
+
+
+class TabletopScene:
+    """A simulated robot and what lies before it. Not thread-safe: one thread steps and renders.
+
+    Args:
+        seed: the first layout.
+        look: image size and effort; the default is what the robot's cameras deliver.
+    """
+
+    joint_names: tuple[str, ...] = JOINTS
+    cameras: tuple[str, ...] = CAMERAS
+
+    def __init__(self, seed: int = 0, look: Look | None = None) -> None:
+        self.look = look or Look()
+        self.model = build(self.look)
+        self.data = mujoco.MjData(self.model)
+        self._qpos, self._qvel, self._ctrl = joint_indices(self.model)
+        self._renderer: mujoco.Renderer | None = None
+        self._task: Task | None = None
+        self._robot_geoms = frozenset(np.flatnonzero(self.model.geom_contype == ROBOT).tolist())
+        self._front_camera = self.model.camera("front").pos.copy()
+        self._light = self.model.light("lamp").diffuse.copy()
+        self.reset(seed)
+
+    def reset(self, seed: int) -> None:
+        """Put the layout of a seed on the table and the arm at home; time starts at zero."""
+        self.layout = draw_layout(seed)
+        mujoco.mj_resetData(self.model, self.data)
+        self._apply_look(self.layout)
+        for name, place in self.layout.places.items():
+            quat = [np.cos(place.yaw / 2), 0.0, 0.0, np.sin(place.yaw / 2)]
+            if name.endswith("_cube"):
+                pose = [place.x, place.y, CUBE / 2, *quat]
+                self.data.joint(name).qpos[:] = pose
+            else:
+                self.model.body(name).pos[:] = [place.x, place.y, 0.0]
+                self.model.body(name).quat[:] = quat
+        joints = np.clip(HOME + self.layout.joint_shift, LOWER, UPPER)
+        self.data.qpos[self._qpos] = joints
+        self.data.ctrl[self._ctrl] = joints
+        mujoco.mj_forward(self.model, self.data)
+
+    def _apply_look(self, layout: Layout) -> None:
+        for name, colour in layout.colours.items():
+            self.model.geom(name).rgba[:3] = colour
+        self.model.light("lamp").diffuse[:] = self._light * layout.light
+        self.model.light("lamp").pos[:] = layout.light_position
+        self.model.camera("front").pos[:] = self._front_camera + layout.camera_shift
+
+    # -- task ---------------------------------------------------------------------------------
+
+    def set_task(self, instruction: str) -> Task:
+        """Choose what `success` checks.
+
+        Raises:
+            InstructionError: the instruction names no cube and pad of the scene.
+        """
+        self._task = parse(instruction)
+        return self._task
+
+    @property
+    def task(self) -> Task | None:
+        """What was chosen last."""
+        return self._task
+
+    def success(self) -> bool:
+        """Return whether the named cube lies still on the named pad and the arm has let go."""
+        if self._task is None:
+            raise VlaError("the scene has no task; call set_task(instruction) first")
+        cube, pad = f"{self._task.cube}_cube", f"{self._task.pad}_pad"
+        return self._is_on(cube, pad) and self._is_still(cube) and not self._is_touched(cube)
+
+    def _is_on(self, cube: str, pad: str) -> bool:
+        body, place = self.data.body(cube), self.data.body(pad)
+        offset = place.xmat.reshape(3, 3).T @ (body.xpos - place.xpos)
+        lies = abs(offset[2] - PAD_HEIGHT - CUBE / 2) < 0.004
+        return bool(lies and np.abs(offset[:2]).max() < PAD / 2 - _INSIDE)
+
+    def _is_still(self, cube: str) -> bool:
+        return float(np.linalg.norm(self.data.joint(cube).qvel[:3])) < _REST_SPEED
+
+    def _is_touched(self, cube: str) -> bool:
+        geom = self.model.geom(cube).id
+        return any(
+            (a == geom and b in self._robot_geoms) or (b == geom and a in self._robot_geoms)
+            for a, b in self.data.contact.geom[: self.data.ncon].tolist()
+        )
+
+    # -- robot --------------------------------------------------------------------------------
+
+    def command(self, positions: Sequence[float] | NDArray[np.float64]) -> None:
+        """Set the servos' targets (6,) [rad]; they hold until the next command.
+
+        Raises:
+            VlaError: another number of joints, or NaN or infinity.
+        """
+        targets = np.asarray(positions, np.float64)
+        if targets.shape != (len(JOINTS),) or not np.isfinite(targets).all():
+            raise VlaError(f"so101 scene: expected {len(JOINTS)} finite targets, got {positions}")
+        self.data.ctrl[self._ctrl] = np.clip(targets, LOWER, UPPER)
+
+    def step(self, duration_ns: int) -> None:
+        """Advance the world; whole physics steps, so that `time_ns` never lags by one or more."""
+        end = self.time_ns + duration_ns
+        steps = (end - self.time_ns + _PHYSICS_STEP_NS // 2) // _PHYSICS_STEP_NS
+        mujoco.mj_step(self.model, self.data, nstep=int(steps))
+
+    @property
+    def time_ns(self) -> int:
+        """Simulated time since reset [ns]."""
+        return round(self.data.time / PHYSICS_STEP_S) * _PHYSICS_STEP_NS
+
+    def joints(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return measured positions and velocities (6,), (6,) [rad, rad/s]."""
+        return self.data.qpos[self._qpos], self.data.qvel[self._qvel]
+
+    def targets(self) -> NDArray[np.float64]:
+        """Return the servos' targets now (6,) [rad]."""
+        return self.data.ctrl[self._ctrl]
+
+    # -- what is there ------------------------------------------------------------------------
+
+    def objects(self) -> dict[str, float]:
+        """Return true poses by entry (`OBJECT_ENTRIES`) [m, rad]: for expert and success alone."""
+        poses: dict[str, float] = {}
+        for name in self.layout.places:
+            body = self.data.body(name)
+            poses[f"{name}.x"], poses[f"{name}.y"] = float(body.xpos[0]), float(body.xpos[1])
+            if name.endswith("_cube"):
+                poses[f"{name}.z"] = float(body.xpos[2])
+                poses[f"{name}.yaw"] = flat_yaw(body.xmat.reshape(3, 3))
+        return {entry: poses[entry] for entry in OBJECT_ENTRIES}
+
+    def image(self, camera: str) -> NDArray[np.uint8]:
+        """Return what a camera sees now, (height, width, 3) RGB.
+
+        Raises:
+            VlaError: no such camera.
+        """
+        if camera not in CAMERAS:
+            raise VlaError(f"scene has no camera '{camera}'; it has {list(CAMERAS)}")
+        if self._renderer is None:
+            self._renderer = mujoco.Renderer(self.model, self.look.height, self.look.width)
+        self._renderer.update_scene(self.data, camera)
+        self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.look.shadows
+        return self._renderer.render()
+
+    def close(self) -> None:
+        """Release the renderer; must happen before the interpreter ends."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+
+def flat_yaw(rotation: NDArray[np.float64]) -> float:
+    """Return how a cube is turned about the vertical, whichever face it lies on, in ±pi/4."""
+    axis = int(np.argmin(np.abs(rotation[2])))  # the most level edge
+    yaw = np.arctan2(rotation[1, axis], rotation[0, axis])
+    return float((yaw + np.pi / 4) % (np.pi / 2) - np.pi / 4)
