@@ -11,7 +11,7 @@ from vla_core.errors import InferenceError
 from vla_core.ports import PolicySpec
 from vla_core.types import NS_PER_S, ActionChunk, Observation, Prefix
 from vla_scenes.kinematics import JOINTS
-from vla_scenes.motion import Mover, Reference, look_ahead
+from vla_scenes.motion import Mover, Reference, look_ahead, predict
 from vla_scenes.pick_place import GRIPPER, View
 from vla_scenes.tabletop import OBJECT_ENTRIES
 from vla_scenes.tasks import InstructionError, Task, parse
@@ -44,8 +44,8 @@ class TabletopExpert:
     def infer(self, observation: Observation, prefix: Prefix | None = None) -> ActionChunk:
         """Return the next 1.6 s of the task.
 
-        With a prefix the chunk continues the running plan exactly; without one it starts from
-        the measured joints, at rest.
+        With a prefix the chunk repeats what is committed and continues from there; without one
+        it starts from the measured joints, at rest.
 
         Raises:
             InferenceError: the instruction names no cube and pad of the scene.
@@ -57,9 +57,15 @@ class TabletopExpert:
             task = parse(observation.instruction)
         except InstructionError as error:
             raise InferenceError(f"expert: {error}") from error
-        reference = reference_at(prefix, observation.as_of_ns) or Reference.at_rest(joints)
-        values = self.rows(task, joints, objects, reference)
-        return ActionChunk(values, observation.as_of_ns, STEP_NS, JOINTS)
+        start_ns = observation.as_of_ns
+        given = committed(prefix, start_ns)
+        reference = given[-1] if given else Reference.at_rest(joints)
+        view = view_of(task, joints, objects, given[0] if given else reference)
+        for planned in given[1:]:
+            view = predict(view, planned)
+        ahead = given[:-1] + look_ahead(self._mover, reference, view, ROWS - len(given[:-1]))
+        values = np.array([r.joints() for r in ahead])
+        return ActionChunk(values, start_ns, STEP_NS, JOINTS, prefix_rows=len(given))
 
     def rows(
         self,
@@ -96,6 +102,21 @@ def view_of(
         cube_yaw=objects[f"{cube}.yaw"],
         pad=np.array([objects[f"{pad}.x"], objects[f"{pad}.y"]]),
     )
+
+
+def committed(prefix: Prefix | None, now_ns: int) -> list[Reference]:
+    """Return the plan's references at the chunk's rows from now until it may change."""
+    given: list[Reference] = []
+    while len(given) < ROWS - 1:
+        at_ns = now_ns + len(given) * STEP_NS
+        reference = reference_at(prefix, at_ns)
+        if reference is None:
+            break
+        given.append(reference)
+        assert prefix is not None
+        if at_ns >= prefix.committed_until_ns:
+            break
+    return given
 
 
 def reference_at(prefix: Prefix | None, now_ns: int) -> Reference | None:

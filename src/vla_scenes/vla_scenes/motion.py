@@ -96,19 +96,18 @@ def look_ahead(
     The prediction is simple: the arm follows, a closed gripper carries, all else stays.
     """
     references = [reference]
-    held = is_held(view)
     for _ in range(rows - 1):
         reference = mover.advance(reference, decide(view, reference.velocity))
         references.append(reference)
-        view = _predict(view, reference, held)
-        held = is_held(view)
+        view = predict(view, reference)
     return references
 
 
-def _predict(view: View, reference: Reference, held: bool) -> View:
+def predict(view: View, reference: Reference) -> View:
+    """Return what will be seen when the arm is at ``reference``."""
     jaw = float(reference.pose[GRIPPER])
     moved = replace(view, pose=reference.pose, jaw=jaw)
-    if held and jaw < CONTACT + 0.03:
+    if is_held(view) and jaw < CONTACT + 0.03:
         return follow(replace(moved, jaw=CONTACT))
     along, across, above = in_jaws(moved)
     between = -0.012 < along < 0.03 and abs(across) < 0.012 and abs(above) < 0.014

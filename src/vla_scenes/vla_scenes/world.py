@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from vla_scenes.kinematics import JOINTS
 from vla_scenes.layout import COLOURS, CUBE, PAD, PAD_HEIGHT
@@ -137,8 +138,17 @@ def _room(spec: mujoco.MjSpec, look: Look) -> None:
         name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
         rgb1=[0.72, 0.76, 0.80], rgb2=[0.35, 0.37, 0.40], width=64, height=384,
     )
+    grain = _grain()
+    texture = spec.add_texture(
+        name="grain", type=mujoco.mjtTexture.mjTEXTURE_2D,
+        width=grain.shape[1], height=grain.shape[0], nchannel=3,
+    )
+    texture.data = grain.tobytes()
+    wood = spec.add_material(name="wood", texrepeat=[1, 1], specular=0.1, shininess=0.1)
+    wood.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "grain"
     world = spec.worldbody
-    _box(world, "table", [0.25, 0, -0.02], [0.45, 0.55, 0.02], _THING | {"friction": [0.8, 0.01, 0.001]})
+    top = _THING | {"friction": [0.8, 0.01, 0.001], "material": "wood"}
+    _box(world, "table", [0.25, 0, -0.02], [0.45, 0.55, 0.02], top)
     _box(world, "wall", [-0.75, 0, 0.2], [0.01, 3.0, 2.0], {"contype": 0, "conaffinity": 0})
     _box(world, "floor", [0, 0, -0.75], [3, 3, 0.01], {"contype": 0, "conaffinity": 0})
     spec.geom("floor").rgba = [0.42, 0.40, 0.38, 1]
@@ -157,6 +167,21 @@ def _room(spec: mujoco.MjSpec, look: Look) -> None:
         name="wrist", pos=WRIST_CAMERA, quat=_look_at(WRIST_CAMERA, [0.012, 0, -0.100], up=[0, 0, 1]),
         fovy=68,
     )
+
+
+def _grain() -> NDArray[np.uint8]:
+    """Return the table's wood grain (512, 512, 3), to be multiplied with its colour."""
+    rng = np.random.default_rng(7)
+    fine, coarse = rng.normal(size=(512, 512)), rng.normal(size=(64, 8)).repeat(8, 0).repeat(64, 1)
+    # Blurred far along the boards and hardly across them.
+    along = np.ones(97) / 97**0.5
+    across = np.ones(3) / 3**0.5
+    fine = np.apply_along_axis(np.convolve, 1, fine, along, "same")
+    fine = np.apply_along_axis(np.convolve, 0, fine, across, "same")
+    coarse = np.apply_along_axis(np.convolve, 1, coarse, np.ones(129) / 129, "same")
+    coarse = np.apply_along_axis(np.convolve, 0, coarse, np.ones(17) / 17, "same")
+    shade = np.clip(0.90 + 0.015 * fine + 0.04 * coarse, 0, 1)
+    return (255 * np.stack([shade, shade**1.05, shade**1.12], axis=-1)).astype(np.uint8)
 
 
 FRONT_CAMERA = [0.62, 0.0, 0.50]
