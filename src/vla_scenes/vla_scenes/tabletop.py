@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import mujoco
@@ -157,8 +158,15 @@ class TabletopScene:
                 poses[f"{name}.yaw"] = flat_yaw(body.xmat.reshape(3, 3))
         return {entry: poses[entry] for entry in OBJECT_ENTRIES}
 
-    def image(self, camera: str) -> NDArray[np.uint8]:
-        """Return what a camera sees now, (height, width, 3) RGB.
+    def snapshot(self) -> mujoco.MjData:
+        """Return a copy of the world as it is now, for `image` in another thread."""
+        return copy.copy(self.data)
+
+    def image(self, camera: str, snapshot: mujoco.MjData | None = None) -> NDArray[np.uint8]:
+        """Return what a camera sees, (height, width, 3) RGB: now, or as of a snapshot.
+
+        With snapshots one thread may step while one other renders; the renderer belongs to the
+        thread that calls this first, and `reset` must wait until no picture is being rendered.
 
         Raises:
             VlaError: no such camera.
@@ -167,7 +175,7 @@ class TabletopScene:
             raise VlaError(f"scene has no camera '{camera}'; it has {list(CAMERAS)}")
         if self._renderer is None:
             self._renderer = mujoco.Renderer(self.model, self.look.height, self.look.width)
-        self._renderer.update_scene(self.data, camera)
+        self._renderer.update_scene(self.data if snapshot is None else snapshot, camera)
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.look.shadows
         return self._renderer.render()
 
