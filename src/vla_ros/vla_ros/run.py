@@ -1,0 +1,86 @@
+"""Runs one node as a process: clean end on SIGINT and SIGTERM, exit codes that mean something."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from vla_core.errors import VlaError
+from vla_ros.lifecycle import ManagedNode
+
+OK, CRASHED, REFUSED = 0, 1, 2
+SWITCH_INTERVAL_S = 0.001  # Python's 5 ms would be the jitter of every thread that ticks
+
+
+def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int:
+    """Spin the node that ``make`` returns until a signal; return the exit code.
+
+    0: ended by a signal; 1: an exception escaped from a callback; 2: the node refused to start
+    (configuration), with the reason in the log. A second signal during the end kills at once.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    # rclpy's own handlers shut the context down first, and then no stop could be sent any more.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    executor = SingleThreadedExecutor()
+    ended = _end_on_signal(executor)
+    node: Node | None = None
+    try:
+        node = make()
+        executor.add_node(node)
+        while not ended.is_set():
+            executor.spin_once()
+        return OK
+    except VlaError as error:
+        get_logger("vla").fatal(f"cannot start: {error}")
+        return REFUSED
+    except Exception:
+        get_logger("vla").fatal(traceback.format_exc())
+        return CRASHED
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        if node is not None:
+            _take_down(node)
+        executor.shutdown(timeout_sec=1.0)
+        rclpy.try_shutdown()
+
+
+def _take_down(node: Node) -> None:
+    try:
+        if isinstance(node, ManagedNode):
+            node.take_down()
+        node.destroy_node()
+    except Exception:
+        get_logger("vla").error(f"while ending:\n{traceback.format_exc()}")
+
+
+def _end_on_signal(executor: SingleThreadedExecutor) -> threading.Event:
+    """Set an event on SIGINT or SIGTERM at once, though the main thread waits inside ROS.
+
+    Python runs its handlers only when the main thread is back in Python; the wake-up descriptor
+    is written by the C handler itself, and a thread that reads it wakes the executor.
+    """
+    ended = threading.Event()
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+
+    def wait() -> None:
+        os.read(read_end, 1)
+        ended.set()
+        executor.create_task(lambda: None)
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+    return ended
