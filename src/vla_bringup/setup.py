@@ -26,5 +26,5 @@ setup(
         *installed("config"),
     ],
     zip_safe=True,
-    entry_points={"console_scripts": []},
+    entry_points={"console_scripts": ["supervisor = vla_bringup.supervisor:main"]},
 )

@@ -1,0 +1,68 @@
+"""Starts the nodes of a robot: ros2 launch vla_bringup robot.launch.py robot:=so101 backend:=sim.
+
+What runs is described in `vla_bringup.graph`; ``./vla up`` starts the same without it.
+"""
+
+from pathlib import Path
+
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from launch import LaunchContext, LaunchDescription
+from vla_bringup import paths
+from vla_bringup.graph import Options, Process, describe
+
+ARGUMENTS = {
+    "robot": ("so101", "folder in config/robots"),
+    "backend": ("sim", "what is behind the topics: see backends.yaml in the robot's folder"),
+    "policy": ("demo", "file in config/policies"),
+    "record": ("", "folder for a bag; empty: no recording"),
+    "latency": ("", "added to each answer of the policy [s]; empty: as the policy file says"),
+    "sync": ("false", "stop for each inference, to compare with"),
+    "viewer": ("false", "show the simulation in a window"),
+    "seed": ("0", "of the first simulated scene"),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments; the nodes follow when their values are known."""
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=_nodes)])
+
+
+def _nodes(context: LaunchContext) -> list:
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    graph = describe(
+        given["robot"], given["backend"], given["policy"], paths.root(), _options(given)
+    )
+    names = ", ".join(process.name for process in graph.processes)
+    say = LogInfo(msg=f"{graph.robot} ({graph.backend}) with policy '{graph.policy}': {names}")
+    return [say, *(_node(process) for process in graph.processes)]
+
+
+def _options(given: dict[str, str]) -> Options:
+    return Options(
+        record=Path(given["record"]) if given["record"] else None,
+        latency_injected_s=float(given["latency"]) if given["latency"] else None,
+        synchronous=given["sync"] == "true",
+        viewer=given["viewer"] == "true",
+        seed=int(given["seed"]),
+    )
+
+
+def _node(process: Process) -> Node:
+    return Node(
+        package=process.package,
+        executable=process.executable,
+        name=process.name,
+        namespace=process.namespace,
+        parameters=[dict(process.parameters)],
+        remappings=list(process.remappings.items()),
+        respawn=process.respawn,
+        respawn_delay=process.respawn_delay_s,
+        output="screen",
+    )
