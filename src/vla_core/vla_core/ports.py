@@ -11,6 +11,9 @@ import numpy as np
 from vla_core.errors import MismatchError
 from vla_core.types import ActionChunk, Observation, Prefix
 
+# Key of PolicySpec.metadata: an instruction that the policy understands, for its example.
+EXAMPLE_INSTRUCTION = "example_instruction"
+
 
 @dataclass(frozen=True)
 class ImageSpec:
@@ -50,7 +53,7 @@ class PolicySpec:
                 for name, spec in self.images.items()
             },
             state={name: np.zeros(len(entries)) for name, entries in self.state.items()},
-            instruction="warm up",
+            instruction=self.metadata.get(EXAMPLE_INSTRUCTION, "warm up"),
         )
 
     def validate(self, observation: Observation) -> None:
