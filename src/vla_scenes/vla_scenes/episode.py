@@ -55,8 +55,9 @@ class EpisodeResult:
 
 
 def resize_area(image: NDArray[np.uint8], size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
-    """Return the image averaged down to (size, size, 3): what policies see, live and in training."""
-    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+    """Return the image averaged down to (size, size, 3): the same live and in training."""
+    small: NDArray[np.uint8] = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+    return small
 
 
 def observe(
@@ -188,12 +189,13 @@ class _Run:
 
 def row_at(chunk: ActionChunk, at_ns: int) -> NDArray[np.float64]:
     """Return the chunk's value at a time (A,), straight between rows, held at both ends."""
-    at = np.clip((at_ns - chunk.start_ns) / chunk.step_ns, 0, chunk.horizon - 1)
-    row = min(int(at), chunk.horizon - 2) if chunk.horizon > 1 else 0
-    if chunk.horizon == 1:
-        return chunk.values[0]
-    share = at - row
-    return (1 - share) * chunk.values[row] + share * chunk.values[row + 1]
+    at = float(np.clip((at_ns - chunk.start_ns) / chunk.step_ns, 0, chunk.horizon - 1))
+    before = int(at)
+    after = min(before + 1, chunk.horizon - 1)
+    values: NDArray[np.float64] = chunk.values[before] + (at - before) * (
+        chunk.values[after] - chunk.values[before]
+    )
+    return values
 
 
 # -- demonstrations --------------------------------------------------------------------------
@@ -298,7 +300,9 @@ class _Demonstrator:
         return self._kick_target if self._kick_left > 0 else wanted
 
     def _displaced(self, kicks: Kicks, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-        target = self._reference.pose + self._rng.uniform(-1, 1, 6) * np.array(kicks.spread)
+        target: NDArray[np.float64] = self._reference.pose + self._rng.uniform(
+            -1, 1, 6
+        ) * np.array(kicks.spread)
         target[HEIGHT] = max(target[HEIGHT], 0.014)
         target[GRIPPER] = wanted[GRIPPER]
         if self._rng.random() < kicks.gripper_share:

@@ -12,7 +12,7 @@ from vla_core.ports import PolicySpec
 from vla_core.types import NS_PER_S, ActionChunk, Observation, Prefix
 from vla_scenes.kinematics import JOINTS
 from vla_scenes.motion import Mover, Reference, look_ahead, predict
-from vla_scenes.pick_place import GRIPPER, View
+from vla_scenes.pick_place import GRIPPER, SQUEEZE, View, is_held
 from vla_scenes.tabletop import OBJECT_ENTRIES
 from vla_scenes.tasks import InstructionError, Task, parse
 
@@ -59,13 +59,22 @@ class TabletopExpert:
             raise InferenceError(f"expert: {error}") from error
         start_ns = observation.as_of_ns
         given = committed(prefix, start_ns)
-        reference = given[-1] if given else Reference.at_rest(joints)
-        view = view_of(task, joints, objects, given[0] if given else reference)
+        first = given[0] if given else self._standing(task, joints, objects)
+        view, reference = view_of(task, joints, objects, first), (given or [first])[-1]
         for planned in given[1:]:
             view = predict(view, planned)
         ahead = given[:-1] + look_ahead(self._mover, reference, view, ROWS - len(given[:-1]))
         values = np.array([r.joints() for r in ahead])
         return ActionChunk(values, start_ns, STEP_NS, JOINTS, prefix_rows=len(given))
+
+    def _standing(
+        self, task: Task, joints: NDArray[np.float64], objects: Mapping[str, float]
+    ) -> Reference:
+        """Return the reference of an arm at rest that does not let go of what it holds."""
+        reference = Reference.at_rest(joints)
+        if is_held(view_of(task, joints, objects, reference)):
+            reference.pose[GRIPPER] = SQUEEZE
+        return reference
 
     def rows(
         self,
@@ -128,10 +137,11 @@ def reference_at(prefix: Prefix | None, now_ns: int) -> Reference | None:
         return None
     if at > len(prefix.values) - 1:
         return Reference.at_rest(prefix.values[-1])
-    # A quadratic over the neighbouring knots: plans may have corners, and a difference of two
-    # knots would take them for accelerations that no limit allows.
+    # A quadratic over the knots around: plans may have corners, and a difference of two knots
+    # would take them for accelerations that no limit allows.
     times_s = (np.arange(len(prefix.values)) - at) * prefix.step_ns / NS_PER_S
-    near = np.abs(times_s) <= max(0.06, 1.5 * prefix.step_ns / NS_PER_S)
+    distance = np.abs(times_s)
+    near = np.argsort(distance, kind="stable")[: max(3, int((distance <= 0.06).sum()))]
     bend, slope, _ = np.polyfit(times_s[near], prefix.values[near], 2)
     row = min(int(at), len(prefix.values) - 2)
     share = at - row

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from vla_scenes.kinematics import PAN_X
 from vla_scenes.tasks import CUBES, PADS
 
-# Demonstrations take seeds from the first range, evaluation from the second: never the same scene.
-TRAIN_SEEDS = range(0, 1_000_000)
+# Demonstrations draw from the first range, evaluation from the second: never the same scene.
+TRAIN_SEEDS = range(1_000_000)
 EVAL_SEEDS = range(1_000_000, 2_000_000)
 
 CUBE = 0.025  # edge [m]
@@ -98,8 +98,6 @@ def _apart(a: str, at_a: Place, b: str, at_b: Place) -> bool:
     return float(np.hypot(at_a.x - at_b.x, at_a.y - at_b.y)) >= needed
 
 
-def _tinted(
-    rng: np.random.Generator, colour: tuple[float, float, float]
-) -> NDArray[np.float64]:
+def _tinted(rng: np.random.Generator, colour: tuple[float, float, float]) -> NDArray[np.float64]:
     shade = rng.uniform(0.9, 1.1)
     return np.clip(np.array(colour) * shade + rng.uniform(-0.03, 0.03, 3), 0.0, 1.0)

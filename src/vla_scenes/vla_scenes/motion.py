@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from ruckig import InputParameter, OutputParameter, Result, Ruckig, Synchronization
+from ruckig import InputParameter, Result, Ruckig, Synchronization, Trajectory
 
 from vla_core.errors import InferenceError
 from vla_scenes.kinematics import forward, inverse
@@ -15,8 +15,8 @@ from vla_scenes.pick_place import CONTACT, GRIPPER, View, decide, follow, in_jaw
 # Limits per pose coordinate (azimuth, reach, height, pitch, roll, gripper). Chosen so that the
 # joints stay inside the robot's contract with room for interpolation between rows; a test checks.
 VELOCITY = np.array([1.8, 0.13, 0.13, 0.9, 1.8, 2.2])  # rad/s, m/s
-ACCELERATION = np.array([7.0, 0.42, 0.42, 2.8, 7.0, 20.0])
-JERK = np.array([70.0, 3.4, 3.4, 26.0, 70.0, 350.0])
+ACCELERATION = np.array([6.5, 0.40, 0.40, 2.8, 6.5, 20.0])
+JERK = np.array([58.0, 2.4, 2.4, 20.0, 58.0, 350.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,8 @@ class Mover:
     """Moves a reference towards a pose, one row at a time, with bounded jerk."""
 
     def __init__(self, step_s: float) -> None:
-        self._profile = Ruckig(6, step_s)
-        self._input, self._output = InputParameter(6), OutputParameter(6)
+        self._profile, self._step_s = Ruckig(6), step_s
+        self._input, self._trajectory = InputParameter(6), Trajectory(6)
         self._input.synchronization = Synchronization.No
         self._input.max_velocity = VELOCITY.tolist()
         self._input.max_acceleration = ACCELERATION.tolist()
@@ -76,21 +76,16 @@ class Mover:
         self._input.current_acceleration = reference.acceleration.tolist()
         self._input.target_position = target.tolist()
         try:
-            result = self._profile.update(self._input, self._output)
+            result = self._profile.calculate(self._input, self._trajectory)
         except ValueError as error:  # Ruckig's codes that its Python enumeration lacks
             raise InferenceError(f"expert: no profile to {target.tolist()}: {error}") from error
         if result not in (Result.Working, Result.Finished):
             raise InferenceError(f"expert: no profile to {target.tolist()}: {result}")
-        return Reference(
-            np.array(self._output.new_position),
-            np.array(self._output.new_velocity),
-            np.array(self._output.new_acceleration),
-        )
+        pose, velocity, acceleration = self._trajectory.at_time(self._step_s)
+        return Reference(np.array(pose), np.array(velocity), np.array(acceleration))
 
 
-def look_ahead(
-    mover: Mover, reference: Reference, view: View, rows: int
-) -> list[Reference]:
+def look_ahead(mover: Mover, reference: Reference, view: View, rows: int) -> list[Reference]:
     """Return ``rows`` references, the first being now, as the decision would unfold.
 
     The prediction is simple: the arm follows, a closed gripper carries, all else stays.

@@ -94,7 +94,7 @@ def follow(view: View) -> View:
 
 
 def _leave(view: View, stay: Vector) -> Vector:
-    along, across, above = in_jaws(view)
+    along, across, _ = in_jaws(view)
     around = abs(along) < 0.045 and abs(across) < 0.03 and view.pose[HEIGHT] < SAFE
     if around and view.jaw < CONTACT + 0.2:
         return _with(stay, height=view.pose[HEIGHT], gripper=PRE_OPEN)
@@ -115,7 +115,7 @@ def _carry(view: View, stay: Vector) -> Vector:
 
 
 def _fetch(view: View, stay: Vector) -> Vector:
-    along, across, above = in_jaws(view)
+    along, across, _ = in_jaws(view)
     grasp = view.cube[2] + GRASP_ABOVE
     low = view.pose[HEIGHT] < grasp + 0.005
     if low and -0.006 < along < 0.024 and abs(across) < 0.009 and view.jaw > CONTACT - 0.06:

@@ -1,8 +1,9 @@
-"""The tabletop scene: an SO-101, three cubes, two pads, two cameras, and whether a task is done."""
+"""The tabletop: an SO-101, three cubes, two pads, two cameras, and whether a task is done."""
 
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Sequence
 
 import mujoco
@@ -10,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_core.errors import VlaError
+from vla_scenes.geometry import flat_yaw
 from vla_scenes.kinematics import JOINTS, LOWER, UPPER
 from vla_scenes.layout import CUBE, PAD, PAD_HEIGHT, Layout, draw_layout
 from vla_scenes.pick_place import HOME
+from vla_scenes.so101 import ROBOT_BIT, joint_indices
 from vla_scenes.tasks import CUBES, PADS, Task, parse
-from vla_scenes.world import PHYSICS_STEP_S, ROBOT, Look, build, joint_indices
+from vla_scenes.world import PHYSICS_STEP_S, Look, build
 
 CAMERAS = ("front", "wrist")
 OBJECT_ENTRIES = tuple(
@@ -22,7 +25,7 @@ OBJECT_ENTRIES = tuple(
 ) + tuple(f"{pad}_pad.{axis}" for pad in PADS for axis in ("x", "y"))
 
 _PHYSICS_STEP_NS = round(PHYSICS_STEP_S * 1e9)
-# A cube counts as placed when its centre is this far inside the pad's edge [m], at this speed.
+# A cube is placed when its centre is this far inside the pad's edge [m], slower than [m/s].
 _INSIDE, _REST_SPEED = 0.006, 0.02
 
 
@@ -44,9 +47,10 @@ class TabletopScene:
         self._qpos, self._qvel, self._ctrl = joint_indices(self.model)
         self._renderer: mujoco.Renderer | None = None
         self._task: Task | None = None
-        self._robot_geoms = frozenset(np.flatnonzero(self.model.geom_contype == ROBOT).tolist())
+        robot = np.flatnonzero(self.model.geom_contype == ROBOT_BIT)
+        self._robot_geoms = frozenset(robot.tolist())
         self._front_camera = self.model.camera("front").pos.copy()
-        self._light = self.model.light("lamp").diffuse.copy()
+        self._lamp = self.model.light("lamp").diffuse.copy()
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
@@ -57,8 +61,7 @@ class TabletopScene:
         for name, place in self.layout.places.items():
             quat = [np.cos(place.yaw / 2), 0.0, 0.0, np.sin(place.yaw / 2)]
             if name.endswith("_cube"):
-                pose = [place.x, place.y, CUBE / 2, *quat]
-                self.data.joint(name).qpos[:] = pose
+                self.data.joint(name).qpos[:] = [place.x, place.y, CUBE / 2, *quat]
             else:
                 self.model.body(name).pos[:] = [place.x, place.y, 0.0]
                 self.model.body(name).quat[:] = quat
@@ -70,7 +73,7 @@ class TabletopScene:
     def _apply_look(self, layout: Layout) -> None:
         for name, colour in layout.colours.items():
             self.model.geom(name).rgba[:3] = colour
-        self.model.light("lamp").diffuse[:] = self._light * layout.light
+        self.model.light("lamp").diffuse[:] = self._lamp * layout.light
         self.model.light("lamp").pos[:] = layout.light_position
         self.model.camera("front").pos[:] = self._front_camera + layout.camera_shift
 
@@ -127,15 +130,15 @@ class TabletopScene:
         self.data.ctrl[self._ctrl] = np.clip(targets, LOWER, UPPER)
 
     def step(self, duration_ns: int) -> None:
-        """Advance the world; whole physics steps, so that `time_ns` never lags by one or more."""
-        end = self.time_ns + duration_ns
-        steps = (end - self.time_ns + _PHYSICS_STEP_NS // 2) // _PHYSICS_STEP_NS
+        """Advance the world by whole physics steps of 2 ms, rounded."""
+        steps = (duration_ns + _PHYSICS_STEP_NS // 2) // _PHYSICS_STEP_NS
         mujoco.mj_step(self.model, self.data, nstep=int(steps))
 
     @property
     def time_ns(self) -> int:
         """Simulated time since reset [ns]."""
-        return round(self.data.time / PHYSICS_STEP_S) * _PHYSICS_STEP_NS
+        steps: int = round(self.data.time / PHYSICS_STEP_S)
+        return steps * _PHYSICS_STEP_NS
 
     def joints(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return measured positions and velocities (6,), (6,) [rad, rad/s]."""
@@ -143,7 +146,8 @@ class TabletopScene:
 
     def targets(self) -> NDArray[np.float64]:
         """Return the servos' targets now (6,) [rad]."""
-        return self.data.ctrl[self._ctrl]
+        targets: NDArray[np.float64] = self.data.ctrl[self._ctrl]
+        return targets
 
     # -- what is there ------------------------------------------------------------------------
 
@@ -169,25 +173,27 @@ class TabletopScene:
         thread that calls this first, and `reset` must wait until no picture is being rendered.
 
         Raises:
-            VlaError: no such camera.
+            VlaError: no such camera, or nothing on this machine can render.
         """
         if camera not in CAMERAS:
             raise VlaError(f"scene has no camera '{camera}'; it has {list(CAMERAS)}")
         if self._renderer is None:
-            self._renderer = mujoco.Renderer(self.model, self.look.height, self.look.width)
+            self._renderer = self._make_renderer()
         self._renderer.update_scene(self.data if snapshot is None else snapshot, camera)
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.look.shadows
-        return self._renderer.render()
+        image: NDArray[np.uint8] = self._renderer.render()
+        return image
+
+    def _make_renderer(self) -> mujoco.Renderer:
+        if os.environ.get("MUJOCO_GL") == "disable":
+            raise VlaError(
+                "the scene cannot render: neither EGL nor OSMesa was found. On Debian or Ubuntu "
+                "install libegl1 libegl-mesa0 libgl1-mesa-dri libglvnd0."
+            )
+        return mujoco.Renderer(self.model, self.look.height, self.look.width)
 
     def close(self) -> None:
         """Release the renderer; must happen before the interpreter ends."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
-
-
-def flat_yaw(rotation: NDArray[np.float64]) -> float:
-    """Return how a cube is turned about the vertical, whichever face it lies on, in ±pi/4."""
-    axis = int(np.argmin(np.abs(rotation[2])))  # the most level edge
-    yaw = np.arctan2(rotation[1, axis], rotation[0, axis])
-    return float((yaw + np.pi / 4) % (np.pi / 2) - np.pi / 4)

@@ -1,4 +1,4 @@
-"""What the tabletop can be told to do: six tasks, their wordings, and the one place that reads them.
+"""What the tabletop can be told: six tasks, their wordings, and the one place that reads them.
 
 `parse` is what decides success, so a policy and the scene can never disagree about a wording.
 """
