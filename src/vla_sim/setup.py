@@ -1,5 +1,3 @@
-from glob import glob
-
 from setuptools import find_packages, setup
 
 package = "vla_sim"
@@ -11,8 +9,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package}"]),
         (f"share/{package}", ["package.xml"]),
-        (f"share/{package}/config", glob("config/*.yaml")),
     ],
     zip_safe=True,
-    entry_points={"console_scripts": []},
+    entry_points={"console_scripts": ["sim_node = vla_sim.sim_node:main"]},
 )
