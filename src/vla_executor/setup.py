@@ -14,5 +14,5 @@ setup(
         (f"share/{package}/config", glob("config/*.yaml")),
     ],
     zip_safe=True,
-    entry_points={"console_scripts": []},
+    entry_points={"console_scripts": ["executor_node = vla_executor.executor_node:main"]},
 )

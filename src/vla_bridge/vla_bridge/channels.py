@@ -12,24 +12,16 @@ import numpy as np
 from geometry_msgs.msg import Twist
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_core.bridge import TrajectoryPlayer, Watchdog
 from vla_core.contract import Column, Contract, Output
 from vla_core.errors import ChunkError, NonFiniteError
 from vla_core.types import NS_PER_S
-from vla_ros.joints import entries_from_msg, trajectory_arrays, twist_values
+from vla_ros.joints import MESSAGE_TYPES, entries_from_msg, trajectory_arrays, twist_values
 from vla_ros.stamps import time_ns
 
 Floats = NDArray[np.float64]
-
-MESSAGE_TYPES: dict[str, type] = {
-    "trajectory_msgs/msg/JointTrajectory": JointTrajectory,
-    "geometry_msgs/msg/Twist": Twist,
-    "std_msgs/msg/Float64MultiArray": Float64MultiArray,
-    "sensor_msgs/msg/JointState": JointState,
-}
 
 
 class Channel:

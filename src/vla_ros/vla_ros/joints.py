@@ -17,6 +17,14 @@ from vla_ros.stamps import duration_msg, duration_ns, header
 
 Floats = NDArray[np.float64]
 
+# The contract's names of the types that carry numbers.
+MESSAGE_TYPES: dict[str, type] = {
+    "geometry_msgs/msg/Twist": Twist,
+    "sensor_msgs/msg/JointState": JointState,
+    "std_msgs/msg/Float64MultiArray": Float64MultiArray,
+    "trajectory_msgs/msg/JointTrajectory": JointTrajectory,
+}
+
 
 def doubles(values: Floats) -> array[float]:
     """Return what rclpy takes without looking at each element."""
@@ -130,10 +138,6 @@ def _field(msg: JointTrajectory, field: str, order: list[int]) -> Floats:
 def floats_msg(values: Floats) -> Float64MultiArray:
     """Return what a forward command controller takes."""
     return Float64MultiArray(data=doubles(values))
-
-
-# A contract names a base's columns by these fields of a Twist.
-TWIST_FIELDS = ("linear.x", "linear.y", "linear.z", "angular.x", "angular.y", "angular.z")
 
 
 def twist_msg(fields: Sequence[str], values: Floats) -> Twist:
