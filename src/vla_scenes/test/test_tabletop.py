@@ -143,6 +143,16 @@ def test_an_image_shows_the_scene_of_its_seed(renderable: TabletopScene) -> None
     assert np.array_equal(renderable.image("front"), first)
 
 
+def test_a_snapshot_is_rendered_as_it_was_although_the_world_went_on(
+    renderable: TabletopScene,
+) -> None:
+    before, then = renderable.image("wrist"), renderable.snapshot()
+    renderable.command(renderable.joints()[0] + 0.3)
+    renderable.step(200 * MS)
+    assert not np.array_equal(renderable.image("wrist"), before)
+    assert np.array_equal(renderable.image("wrist", then), before)
+
+
 def test_a_machine_that_cannot_render_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -29,8 +30,20 @@ _PHYSICS_STEP_NS = round(PHYSICS_STEP_S * 1e9)
 _INSIDE, _REST_SPEED = 0.006, 0.02
 
 
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Where everything was at one instant: enough to render it later, or in another thread."""
+
+    time_ns: int
+    qpos: NDArray[np.float64]
+
+
 class TabletopScene:
-    """A simulated robot and what lies before it. Not thread-safe: one thread steps and renders.
+    """A simulated robot and what lies before it.
+
+    One thread resets, commands and steps. One thread renders, always the same (the renderer
+    belongs to the thread that made it); if it is another one it is handed a `snapshot`, and the
+    scene is reset only while nothing is being rendered, since a layout has its own colours.
 
     Args:
         seed: the first layout.
@@ -44,6 +57,7 @@ class TabletopScene:
         self.look = look or Look()
         self.model = build(self.look)
         self.data = mujoco.MjData(self.model)
+        self._seen = mujoco.MjData(self.model)  # what is rendered, so that stepping may go on
         self._qpos, self._qvel, self._ctrl = joint_indices(self.model)
         self._renderer: mujoco.Renderer | None = None
         self._task: Task | None = None
@@ -166,11 +180,12 @@ class TabletopScene:
         """Return a copy of the world as it is now, for `image` in another thread."""
         return copy.copy(self.data)
 
-    def image(self, camera: str, snapshot: mujoco.MjData | None = None) -> NDArray[np.uint8]:
-        """Return what a camera sees, (height, width, 3) RGB: now, or as of a snapshot.
+    def snapshot(self) -> Snapshot:
+        """Return where everything is now; called by the thread that steps."""
+        return Snapshot(self.time_ns, self.data.qpos.copy())
 
-        With snapshots one thread may step while one other renders; the renderer belongs to the
-        thread that calls this first, and `reset` must wait until no picture is being rendered.
+    def image(self, camera: str, snapshot: Snapshot | None = None) -> NDArray[np.uint8]:
+        """Return what a camera sees now, or saw at a snapshot: (height, width, 3) RGB.
 
         Raises:
             VlaError: no such camera, or nothing on this machine can render.
@@ -179,7 +194,10 @@ class TabletopScene:
             raise VlaError(f"scene has no camera '{camera}'; it has {list(CAMERAS)}")
         if self._renderer is None:
             self._renderer = self._make_renderer()
-        self._renderer.update_scene(self.data if snapshot is None else snapshot, camera)
+        self._seen.qpos[:] = (snapshot or self.snapshot()).qpos
+        for place in (mujoco.mj_kinematics, mujoco.mj_comPos, mujoco.mj_camlight):
+            place(self.model, self._seen)
+        self._renderer.update_scene(self._seen, camera)
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.look.shadows
         image: NDArray[np.uint8] = self._renderer.render()
         return image
