@@ -14,5 +14,5 @@ setup(
         (f"share/{package}/config", glob("config/*.yaml")),
     ],
     zip_safe=True,
-    entry_points={"console_scripts": []},
+    entry_points={"console_scripts": [f"recorder_node = {package}.recorder_node:main"]},
 )
