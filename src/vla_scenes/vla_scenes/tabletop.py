@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -175,10 +174,6 @@ class TabletopScene:
                 poses[f"{name}.z"] = float(body.xpos[2])
                 poses[f"{name}.yaw"] = flat_yaw(body.xmat.reshape(3, 3))
         return {entry: poses[entry] for entry in OBJECT_ENTRIES}
-
-    def snapshot(self) -> mujoco.MjData:
-        """Return a copy of the world as it is now, for `image` in another thread."""
-        return copy.copy(self.data)
 
     def snapshot(self) -> Snapshot:
         """Return where everything is now; called by the thread that steps."""
