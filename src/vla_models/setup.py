@@ -12,5 +12,8 @@ setup(
         (f"share/{package}", ["package.xml"]),
     ],
     zip_safe=True,
-    entry_points={"console_scripts": []},
+    entry_points={
+        "console_scripts": [],
+        "vla.policies": ["nano = vla_models.nano.adapter:open_policy"],
+    },
 )

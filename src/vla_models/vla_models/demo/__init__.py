@@ -1,0 +1,1 @@
+"""How the shipped demo policy is made: recording, recipe, evaluation."""

@@ -1,0 +1,80 @@
+"""Demonstrations of the scripted expert, recorded faster than real time, resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vla_models.training.episodes import Episode, EpisodeStore
+from vla_scenes.episode import Demonstration, Kicks, record_demonstration
+from vla_scenes.layout import TRAIN_SEEDS
+from vla_scenes.tabletop import CAMERAS, OBJECT_ENTRIES, TabletopScene
+from vla_scenes.tasks import CUBES, PADS, TASKS, Task, parse
+
+KICKED = 0.7  # share of the demonstrations that are disturbed
+ATTEMPTS = 5  # seeds tried before a demonstration is given up
+
+
+def record(folder: Path, count: int, done: Callable[[int], None] = lambda _: None) -> EpisodeStore:
+    """Bring a folder to ``count`` demonstrations; episode ``k`` is the same whenever recorded."""
+    store = EpisodeStore(folder)
+    missing = sorted(set(range(count)) - set(store.numbers()))
+    scene = TabletopScene()
+    try:
+        for number in missing:
+            store.write(number, _episode(scene, number))
+            done(number)
+    finally:
+        scene.close()
+    return store
+
+
+def _episode(scene: TabletopScene, number: int) -> Episode:
+    """Record the demonstration with a number, from the first of its seeds that succeeds."""
+    task = TASKS[number % len(TASKS)]
+    for attempt in range(ATTEMPTS):
+        seed = TRAIN_SEEDS[number * ATTEMPTS + attempt]
+        rng = np.random.default_rng(seed)
+        kicks = Kicks() if rng.random() < KICKED else None
+        demonstration = record_demonstration(seed, task.instruction, rng, scene=scene, kicks=kicks)
+        if demonstration.succeeded:
+            return to_episode(demonstration)
+    raise RuntimeError(f"demonstration {number}: the expert failed with {ATTEMPTS} seeds")
+
+
+def to_episode(demonstration: Demonstration) -> Episode:
+    """Return what training needs of a demonstration.
+
+    The expert's chunk is its answer to the frame whatever happens next, so no row is a kick.
+    """
+    images = np.stack([demonstration.images[camera] for camera in CAMERAS], axis=1)
+    return Episode(
+        instruction=demonstration.instruction,
+        images=images,
+        state=demonstration.joints,
+        targets=demonstration.rows,
+        valid=np.ones(demonstration.rows.shape[:2], np.bool_),
+        objects=auxiliary_targets(demonstration.objects, parse(demonstration.instruction)),
+    )
+
+
+def auxiliary_targets(objects: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
+    """Return where every object is, then once more the two that the instruction names (N, 26).
+
+    A cube gives x, y, z and its yaw as a point on the circle: it looks the same each quarter turn.
+    """
+    column = {entry: objects[:, i] for i, entry in enumerate(OBJECT_ENTRIES)}
+
+    def cube(colour: str) -> list[NDArray[np.float32]]:
+        name, turn = f"{colour}_cube", 4 * column[f"{colour}_cube.yaw"]
+        return [*(column[f"{name}.{axis}"] for axis in "xyz"), np.sin(turn), np.cos(turn)]
+
+    def pad(colour: str) -> list[NDArray[np.float32]]:
+        return [column[f"{colour}_pad.{axis}"] for axis in "xy"]
+
+    everything = [c for colour in CUBES for c in cube(colour)]
+    everything += [p for colour in PADS for p in pad(colour)]
+    return np.stack([*everything, *cube(task.cube), *pad(task.pad)], axis=1)

@@ -1,0 +1,66 @@
+"""What training minimises: masked L1 on the chunk, object positions, and KL with the CVAE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vla_models.nano.network import Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """The weighted sum and its parts, scalars."""
+
+    total: Tensor
+    action: Tensor
+    auxiliary: Tensor
+    divergence: Tensor
+
+    def detached(self) -> Losses:
+        """Return the numbers without the graph behind them."""
+        return Losses(*(x.detach() for x in vars(self).values()))
+
+
+def masked_l1(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Mean absolute error over valid rows; (B, T, A), (B, T, A), (B, T). Zero if none is valid."""
+    weight = valid.to(predicted.dtype).unsqueeze(-1)
+    error = (predicted - target).abs() * weight
+    return error.sum() / (weight.sum() * predicted.shape[-1]).clamp(min=1.0)
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL of the latent's posterior from the unit normal, mean over the batch."""
+    each = -0.5 * (1 + log_variance - mean**2 - log_variance.exp())
+    return each.sum(-1).mean()
+
+
+def losses(
+    prediction: Prediction,
+    actions: Tensor,
+    valid: Tensor,
+    objects: Tensor,
+    *,
+    auxiliary_weight: float,
+    divergence_weight: float = 10.0,
+) -> Losses:
+    """Return the loss of a batch.
+
+    Args:
+        prediction: of the network in training.
+        actions: (B, T, A) normalised.
+        valid: (B, T), False for rows that are nobody's example.
+        objects: (B, O) normalised object coordinates; ignored without an auxiliary head.
+        auxiliary_weight: of the object loss.
+        divergence_weight: beta of the CVAE; 10 in lerobot's ACT.
+    """
+    action = masked_l1(prediction.actions.float(), actions, valid)
+    zero = action.new_zeros(())
+    seen, kl = zero, zero
+    if prediction.auxiliary is not None:
+        seen = (prediction.auxiliary.float() - objects).abs().mean()
+    if prediction.mean is not None and prediction.log_variance is not None:
+        kl = divergence(prediction.mean.float(), prediction.log_variance.float())
+    total = action + auxiliary_weight * seen + divergence_weight * kl
+    return Losses(total, action, seen, kl)

@@ -1,0 +1,1 @@
+"""Training from demonstrations: episodes on disk, batches, losses, checkpoints that resume."""
