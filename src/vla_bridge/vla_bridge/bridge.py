@@ -86,7 +86,7 @@ class BridgeNode(ManagedNode):
             self._authority = Authority(SOURCES, self.params.source)
         except VlaError as error:
             raise ConfigurationError(f"parameter 'source': {error}") from error
-        self._channels = open_channels(self.contract)
+        self.channels = open_channels(self.contract)
         self._silent: set[str] = set()
         self._at_rest = threading.Event()
         self._ticker: Ticker | None = None
@@ -117,6 +117,9 @@ class BridgeNode(ManagedNode):
         """Send targets (A,) to the robot; NaN position: no position target for this column."""
         raise NotImplementedError
 
+    def accepted(self, channel: Channel, msg: Any, now: int) -> None:
+        """See a command that was taken over, in the node's thread; for bridges that relay."""
+
     def safe_stop(self) -> None:
         """Call the robot's own safe stop; after the targets came to rest, or should have."""
 
@@ -131,10 +134,10 @@ class BridgeNode(ManagedNode):
         velocities = np.zeros(len(self.contract.columns))
         steady = time.monotonic_ns()
         with self._lock:
-            for channel in self._channels:
+            for channel in self.channels:
                 fresh = self._is_fresh(channel, steady)
                 channel.evaluate(now, fresh, positions, velocities)
-            if all(channel.is_at_rest(now) for channel in self._channels):
+            if all(channel.is_at_rest(now) for channel in self.channels):
                 self._at_rest.set()
             else:
                 self._at_rest.clear()
@@ -152,7 +155,7 @@ class BridgeNode(ManagedNode):
     def forget_commands(self) -> None:
         """Forget what was commanded, for instance because the robot was moved by other means."""
         with self._lock:
-            for channel in self._channels:
+            for channel in self.channels:
                 channel.clear()
 
     @property
@@ -206,7 +209,7 @@ class BridgeNode(ManagedNode):
     # Commands.
 
     def _listen(self) -> None:
-        for channel in self._channels:
+        for channel in self.channels:
             for source in SOURCES:
                 prefix = "" if source == SelectSource.Request.SOURCE_POLICY else f"{source}/"
                 self.create_subscription(
@@ -223,13 +226,15 @@ class BridgeNode(ManagedNode):
         with self._lock:
             if not self._authority.accepts(source):
                 return
+            problem: VlaError | None = None
             try:
                 channel.receive(msg, now, self._measured(channel))
                 channel.watchdog.feed(time.monotonic_ns())
             except VlaError as error:
                 problem = error
-            else:
-                return
+        if problem is None:
+            self.accepted(channel, msg, now)
+            return
         self.get_logger().warning(
             f"command for '{channel.name}' refused: {problem}", throttle_duration_sec=5.0
         )
@@ -269,7 +274,7 @@ class BridgeNode(ManagedNode):
         try:
             with self._lock:
                 self._authority.select(request.source)
-                for channel in self._channels:
+                for channel in self.channels:
                     channel.watchdog.clear()
         except VlaError as error:
             response.success, response.message = False, str(error)
@@ -288,8 +293,8 @@ class BridgeNode(ManagedNode):
         steady = time.monotonic_ns()
         with self._lock:
             values: dict[str, object] = {"source": self._authority.selected}
-            silent = {c.name for c in self._channels if not self._is_fresh(c, steady)}
-            for channel in self._channels:
+            silent = {c.name for c in self.channels if not self._is_fresh(c, steady)}
+            for channel in self.channels:
                 age = channel.watchdog.age_ns(steady)
                 values[f"{channel.name}_age_s"] = "nan" if age is None else f"{age / NS_PER_S:.3f}"
             stopped, reason = self._authority.is_stopped, self._authority.reason

@@ -60,7 +60,9 @@ class ExecutorParams:
     contract_files: tuple[str, ...] = param((), "Contract, then overlays in order")
     policy_files: tuple[str, ...] = param((), "Files of the policies that a task may name")
     mode: str = param("", "async or sync; empty: the policy's file. For the next task", live=True)
-    join: str = param("", "replace or blend; empty: the policy's file. For the next task", live=True)
+    join: str = param(
+        "", "replace or blend; empty: the policy's file. For the next task", live=True
+    )
     lease_s: float = param(1.0, "A lease older than this means hold [s]", 0.25, 10.0)
     request_timeout_s: float = param(2.0, "Least time an answer is waited for [s]", 0.1, 60.0)
     first_timeout_s: float = param(30.0, "Time the first answer is waited for [s]", 0.1, 600.0)
@@ -261,9 +263,7 @@ class ExecutorNode(ManagedNode):
         except VlaError as error:
             self.get_logger().warning(f"task refused: {error}")
             handle.abort()
-            return ExecuteTask.Result(
-                ended=ExecuteTask.Result.ENDED_REFUSED, message=str(error)
-            )
+            return ExecuteTask.Result(ended=ExecuteTask.Result.ENDED_REFUSED, message=str(error))
         self._end_task(ExecuteTask.Result.ENDED_CANCELED, f"replaced by task {task.task_id}")
         self.get_logger().info(f"task {task.task_id}: '{task.instruction}' by '{task.policy}'")
         running = self._task = RunningTask(handle, task.task_id)

@@ -1,4 +1,4 @@
-"""The state streams that measure the contract's position columns, and their subscriptions' data."""
+"""The state streams that measure the contract's position columns."""
 
 from __future__ import annotations
 
