@@ -44,6 +44,7 @@ def of_environment(recipe: Recipe, environ: Mapping[str, str]) -> dict[str, str]
     env.setdefault("MUJOCO_GL", "egl")
     env.setdefault("ROS_LOG_DIR", str(LOG / "ros"))
     env.setdefault("COLCON_HOME", str(HOME / "colcon"))
+    env.setdefault("XDG_CACHE_HOME", str(CACHE))
     env.setdefault("MPLCONFIGDIR", str(CACHE / "matplotlib"))
     env.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(CACHE / "hypothesis"))
     return env

@@ -41,7 +41,6 @@ COMMANDS = (
     Command("convert", "bags to a LeRobot dataset and back"),
     Command("train", "train a policy"),
     Command("serve", "serve a policy over WebSocket"),
-    Command("router", "inspect and measure the router"),
     Command("eval", "measure a policy over seeded episodes"),
     Command("setup", "make the environment and build; --extra lerobot adds heavy packages", True),
     Command("build", "build the workspace if something changed", True),

@@ -24,9 +24,10 @@ PYTHONS = {
     "openpi": ["3.10", "3.11", "3.12"],  # numpy below 2 has no wheels for 3.13
     "lerobot": ["3.10", "3.11"],
 }
-# Resolved by pip while installing, not here: which build, and with it what else comes along,
-# depends on the index. Both are pinned exactly in the .in files.
-APART = ("torch==", "torchvision==", "lerobot==")
+# Which build of torch, and with it what else comes along, depends on the index: its version is
+# copied from the .in file, the rest left to pip.
+APART = "torch=="
+BROUGHT_BY_TORCH = ("torch", "nvidia-", "triton", "cuda-")
 
 
 def main(names: list[str]) -> None:
@@ -38,7 +39,7 @@ def main(names: list[str]) -> None:
 
 def lock(name: str) -> str:
     """Return the text of ``name``.lock."""
-    wanted = _read(REQUIREMENTS / f"{name}.in")
+    wanted = read(REQUIREMENTS / f"{name}.in")
     apart = [line for line in wanted if line.startswith(APART)]
     rest = [line for line in wanted if line not in apart]
     versions = PYTHONS[name]
@@ -47,16 +48,16 @@ def lock(name: str) -> str:
     for version in versions:
         resolved[version] = _resolve(version, rest, pins)
         pins = {**resolved[version], **pins}
-    lines = [line for package in pins for line in _pin_lines(package, resolved)]
+    lines = [line for package in pins for line in pin_lines(package, resolved)]
     return "\n".join([f"# Made by tools/lock.py from {name}.in.", *sorted(lines + apart)]) + "\n"
 
 
-def _read(path: Path) -> list[str]:
+def read(path: Path) -> list[str]:
     lines: list[str] = []
     for line in path.read_text().splitlines():
         line = line.split("#")[0].strip()
         if line.startswith("-r "):
-            lines += _read(path.parent / line[3:])
+            lines += read(path.parent / line[3:])
         elif line:
             lines.append(line)
     return lines
@@ -78,10 +79,11 @@ def _resolve(version: str, wanted: list[str], pins: dict[str, str]) -> dict[str,
             check=True,
         )  # fmt: skip
         items = json.loads(report.read_text())["install"]
-    return {item["metadata"]["name"]: item["metadata"]["version"] for item in items}
+    found = {item["metadata"]["name"]: item["metadata"]["version"] for item in items}
+    return {p: v for p, v in found.items() if not p.startswith(BROUGHT_BY_TORCH)}
 
 
-def _pin_lines(package: str, resolved: dict[str, dict[str, str]]) -> list[str]:
+def pin_lines(package: str, resolved: dict[str, dict[str, str]]) -> list[str]:
     """Return one line per version of a package, with a marker unless every Python takes it."""
     found = {python: pins[package] for python, pins in resolved.items() if package in pins}
     lines = []
