@@ -40,7 +40,7 @@ def cache_folder() -> Path:
     """Return where derived files go: ``VLA_CACHE``, or ``vla`` in the user's cache."""
     chosen = os.environ.get("VLA_CACHE")
     if chosen:
-        return Path(chosen)
+        return Path(chosen).resolve()  # MuJoCo takes a relative one from the wheel
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vla"
 
 

@@ -57,7 +57,8 @@ def _set_options(spec: mujoco.MjSpec) -> None:
 
 def _set_look(spec: mujoco.MjSpec, look: Look) -> None:
     visual = spec.visual
-    visual.quality.shadowsize = 2048 if look.shadows else 0
+    visual.quality.shadowsize = 8192 if look.shadows else 0
+    visual.map.shadowscale = 0.4  # the lamp's shadows are only needed on the table
     visual.quality.offsamples = look.samples
     visual.global_.offwidth, visual.global_.offheight = look.width, look.height
     visual.headlight.ambient = [0.34, 0.34, 0.35]
