@@ -56,12 +56,13 @@ class Trainer:
         augmentation: Augmentation | None = None,
         reword: Reword | None = None,
         start: dict[str, Tensor] | None = None,
+        statistics: Statistics | None = None,
     ) -> None:
         torch.manual_seed(settings.seed)
         self.config, self.settings, self.folder = config, settings, folder
         self._training, self._validation = training, validation
         self._augmentation, self._reword = augmentation, reword
-        self.statistics = training.statistics()
+        self.statistics = statistics or training.statistics()
         self.network = NanoVla(config)
         if start is not None:
             self.network.load_state_dict(start)
@@ -172,6 +173,3 @@ class Trainer:
 def _error(network: NanoVla, batch: Batch) -> float:
     prediction = network(batch.images, batch.state, network.encode_text(batch.words))
     return float(masked_l1(prediction.actions.float(), batch.actions, batch.valid))
-
-
-__all__ = ["Statistics", "Trainer", "TrainingSettings"]
