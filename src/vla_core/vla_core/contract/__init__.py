@@ -8,7 +8,7 @@ from vla_core.contract.loading import (
 )
 from vla_core.contract.matching import ACTION_MAX, ACTION_MIN, check
 from vla_core.contract.model import Column, Contract, ImageStream, Output, StateStream
-from vla_core.contract.policy_config import ExecutionConfig, PolicyConfig
+from vla_core.contract.policy_config import ExecutionConfig, OpenpiConfig, PolicyConfig
 
 __all__ = [
     "ACTION_MAX",
@@ -17,6 +17,7 @@ __all__ = [
     "Contract",
     "ExecutionConfig",
     "ImageStream",
+    "OpenpiConfig",
     "Output",
     "PolicyConfig",
     "StateStream",

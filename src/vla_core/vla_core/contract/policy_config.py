@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
-from vla_core.contract.model import Finite, Name, Positive, Section, Whole
+from vla_core.contract.model import Name, Positive, Section, Whole
 
-JOINS = ("replace", "blend")
+NotNegative = Annotated[float, Strict(), Field(ge=0.0, allow_inf_nan=False)]
+Share = Annotated[float, Strict(), Field(gt=0.0, lt=1.0)]
 
 
 class ExecutionConfig(Section):
@@ -18,10 +19,19 @@ class ExecutionConfig(Section):
     mode: Literal["async", "sync"] = "async"
     horizon_rows: Whole | None = None  # rows played before the next chunk is due; None: all
     join: Literal["replace", "blend"] = "blend"
-    threshold: Annotated[float, Strict(), Field(gt=0.0, lt=1.0)] | None = None  # share g
+    threshold: Share | None = None  # ask below this share of the horizon; None: from latency
     refresh_s: Positive | None = None  # ask again when the plan's observation is older
-    mode_switch: Positive = 0.5  # plans farther apart than this stop instead of blending
-    latency_injected_s: Annotated[float, Strict(), Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    mode_switch: Positive = 0.5  # plans farther apart [rad, m] stop instead of blending
+    latency_injected_s: NotNegative = 0.0  # added to each answer, for experiments
+    latency_spread: NotNegative = 0.0  # sigma of a lognormal around it; 0: constant
+
+
+class OpenpiConfig(Section):
+    """How streams are called in the observation of openpi's protocol."""
+
+    images: Mapping[Name, Name] = Field(default_factory=dict)  # stream -> key
+    state: Name | Mapping[Name, Name]
+    prompt: Name = "prompt"
 
 
 class PolicyConfig(Section):
@@ -30,9 +40,13 @@ class PolicyConfig(Section):
     name: Name
     robot: Name
     uri: Name
-    streams: Mapping[Name, Name]  # the policy's input -> the contract's stream
-    columns: Mapping[Name, Name] = Field(default_factory=dict)  # the policy's -> the contract's
-    units: Mapping[Name, str | Mapping[str, Finite]] = Field(default_factory=dict)
-    rate_hz: Positive | None = None  # action rate, where the policy's own files do not say it
-    options: Mapping[str, Any] = Field(default_factory=dict)  # for the adapter alone
+    # The policy's input -> the contract's stream; empty: the same names.
+    streams: Mapping[Name, Name] = Field(default_factory=dict)
+    # The contract's columns in the order in which the policy gives them; None: the contract's.
+    columns: tuple[Name, ...] | None = None
+    # Transforms from the policy's units to SI, each {name: arguments}; `vla_hosting` checks them.
+    conversions: tuple[Mapping[str, Any], ...] = ()
+    rate_hz: Positive | None = None  # rows per second, where the policy cannot say it itself
+    openpi: OpenpiConfig | None = None
+    options: Mapping[str, Any] = Field(default_factory=dict)  # for the adapter, which checks them
     execution: ExecutionConfig = Field(default_factory=ExecutionConfig)

@@ -149,7 +149,7 @@ class ObservationAssembler:
                 f"no observation: image '{name}' expected {expected} uint8, "
                 f"got {image.shape} {image.dtype}"
             )
-        return image
+        return image.astype(np.uint8, copy=False)
 
     def _state(self, name: str, sample: Sample) -> NDArray[np.float64]:
         entries = self._states[name].entries

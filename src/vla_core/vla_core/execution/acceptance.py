@@ -1,0 +1,152 @@
+"""Which chunks may become a plan. Everything else is refused with a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vla_core.contract.model import Column
+from vla_core.errors import ChunkError
+from vla_core.execution.values import Answer, Request, Task
+from vla_core.types import ActionChunk, Epoch
+
+# Between two rows a column may ask for this multiple of its velocity limit; more is a wrong unit
+# or a broken policy, not a fast motion.
+VELOCITY_TOLERANCE = 1.5
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the executor knows when a chunk arrives."""
+
+    now_ns: int
+    next_ns: int  # target time of the next tick
+    rest_since_ns: int | None  # at rest since then; None: moving
+    observed_ns: int | None  # observation of the plan in force; None: no plan
+    has_plan: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Accepted:
+    """A chunk that may be played."""
+
+    rows: NDArray[np.float64]  # (T, A), clamped into the limits
+    start_ns: int
+    dropped_rows: int  # late
+    clamped_rows: int
+
+
+def check_addressee(answer: Answer, request: Request | None, epoch: Epoch, task: Task) -> None:
+    """Check that an answer belongs to the request in flight.
+
+    Raises:
+        ChunkError: another epoch, policy or request; the policy's content is not to blame.
+    """
+    if answer.epoch != epoch:
+        raise ChunkError(
+            f"chunk of epoch {answer.epoch.counter}, expected {epoch.counter}: it was computed "
+            "before a reset, a new instruction, another policy or a restart"
+        )
+    if answer.policy != task.policy:
+        raise ChunkError(f"chunk of policy '{answer.policy}', expected '{task.policy}'")
+    if request is None or answer.request_id != request.request_id:
+        expected = "none" if request is None else str(request.request_id)
+        raise ChunkError(
+            f"chunk for request {answer.request_id}, in flight is {expected}: it was answered "
+            "before, timed out, or never asked"
+        )
+
+
+def check_chunk(
+    chunk: ActionChunk,
+    task: Task,
+    columns: tuple[Column, ...],
+    place: Place,
+    row_tolerance: float,
+) -> Accepted:
+    """Check a chunk's content and place it in time.
+
+    Raises:
+        ChunkError: wrong columns, step or length; stale, late, from the future; far outside the
+            limits of position or velocity.
+    """
+    _check_form(chunk, task)
+    start_ns, dropped = _start(chunk, place)
+    _check_velocity(chunk, columns, dropped)
+    rows, clamped = _clamped(chunk, columns, row_tolerance)
+    return Accepted(rows, start_ns, dropped, clamped)
+
+
+def _check_form(chunk: ActionChunk, task: Task) -> None:
+    if chunk.columns != task.columns:
+        raise ChunkError(
+            f"chunk columns: expected {list(task.columns)}, got {list(chunk.columns)}"
+        )
+    if chunk.step_ns != task.step_ns:
+        raise ChunkError(
+            f"chunk step: expected {task.step_ns / 1e6:g} ms, got {chunk.step_ns / 1e6:g} ms"
+        )
+    if chunk.horizon < 2:
+        raise ChunkError(f"chunk: expected at least 2 rows, got {chunk.horizon}")
+
+
+def _start(chunk: ActionChunk, place: Place) -> tuple[int, int]:
+    """Return when row 0 is due and how many rows are late."""
+    if chunk.start_ns > place.now_ns + chunk.step_ns:
+        raise ChunkError(
+            f"chunk starts {(chunk.start_ns - place.now_ns) / 1e9:.3f} s in the future; compare "
+            "the clocks of the machines"
+        )
+    if place.observed_ns is not None and chunk.start_ns < place.observed_ns:
+        raise ChunkError(
+            f"chunk is stale: its observation is {(place.observed_ns - chunk.start_ns) / 1e9:.3f}"
+            " s older than that of the plan in force"
+        )
+    if not place.has_plan:
+        if place.rest_since_ns is None or chunk.start_ns < place.rest_since_ns:
+            raise ChunkError("chunk was observed before the robot came to rest")
+        return place.next_ns, 0  # nothing has moved since: nothing is lost
+    late = max(0, -((chunk.start_ns - place.next_ns) // chunk.step_ns))
+    if late >= chunk.horizon - 2:
+        raise ChunkError(
+            f"chunk is late: {min(late, chunk.horizon)} of its {chunk.horizon} rows are past"
+        )
+    return chunk.start_ns, late
+
+
+def _check_velocity(chunk: ActionChunk, columns: tuple[Column, ...], dropped: int) -> None:
+    rows = chunk.values[max(0, dropped - 1) :]
+    steps = np.abs(np.diff(rows, axis=0)).max(axis=0) / (chunk.step_ns * 1e-9)
+    peaks = np.abs(rows).max(axis=0)
+    for i, column in enumerate(columns):
+        if column.is_gripper:
+            continue  # open and close are steps by nature; the limits make a motion of them
+        asked = float(steps[i] if column.is_position else peaks[i])
+        if asked > VELOCITY_TOLERANCE * column.velocity:
+            raise ChunkError(
+                f"chunk asks column '{column.name}' for {asked:.3g} per second, its limit is "
+                f"{column.velocity:g}"
+            )
+
+
+def _clamped(
+    chunk: ActionChunk, columns: tuple[Column, ...], tolerance: float
+) -> tuple[NDArray[np.float64], int]:
+    lower = np.array([_limits(column)[0] for column in columns])
+    upper = np.array([_limits(column)[1] for column in columns])
+    beyond = np.maximum(chunk.values - upper, lower - chunk.values)
+    far = np.argwhere(beyond > tolerance * (upper - lower))
+    if len(far):
+        row, i = far[0]
+        raise ChunkError(
+            f"chunk row {row} asks column '{columns[i].name}' for {chunk.values[row, i]:.4g} "
+            f"{columns[i].unit}, its limits are {lower[i]:g} to {upper[i]:g}"
+        )
+    clamped = np.clip(chunk.values, lower, upper)
+    return clamped, int((beyond > 0.0).any(axis=1).sum())
+
+
+def _limits(column: Column) -> tuple[float, float]:
+    return column.position or (-column.velocity, column.velocity)

@@ -1,0 +1,131 @@
+"""The last stage: whatever the plan says, what leaves here is inside the limits and can stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vla_core.contract.model import Contract
+from vla_core.errors import ConfigurationError, LimitError
+from vla_core.execution.curve import Points
+from vla_core.execution.motion import Axis, Motion, resting
+from vla_core.execution.values import Command
+
+Array = NDArray[np.float64]
+Tip = Callable[[Array], Array]  # joint positions (K, A) -> tool positions (K, 3) [m]
+
+# A tail longer than this many points is cut from a limit that makes no sense.
+MOST_POINTS = 256
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the limits did to one target."""
+
+    interventions: int  # columns that could not follow (grippers are meant to be rate limited)
+    columns: tuple[str, ...]
+
+
+class Limiter:
+    """Holds one committed motion per column and replaces it where a target allows a better one.
+
+    Limits hold at every point that leaves, and so does the mean jerk between points; between two
+    points the motion is Ruckig's, inside the limits as well.
+    """
+
+    def __init__(self, contract: Contract, tail_step_s: float, tip: Tip | None = None) -> None:
+        self._columns = contract.action.columns
+        self._step_ns = contract.step_ns
+        self._tail_ns = max(self._step_ns, round(tail_step_s * 1e9))
+        self._axes = [Axis(column, self._step_ns) for column in self._columns]
+        self._motions: list[Motion] = [resting(0.0, 0) for _ in self._columns]
+        self._box = contract.action.workspace
+        self._tip = tip
+        if self._box is not None and tip is None:
+            raise ConfigurationError(
+                f"robot '{contract.robot}': action.workspace needs forward kinematics, which "
+                "this executor was not given; remove the box or hand it a kinematics"
+            )
+
+    @property
+    def failures(self) -> int:
+        """How often Ruckig refused or failed."""
+        return sum(axis.failures for axis in self._axes)
+
+    @property
+    def rest_ns(self) -> int:
+        """When all columns are at rest, if nothing new is proposed."""
+        return max(motion.rest_ns for motion in self._motions)
+
+    def place(self, positions: Sequence[float], now_ns: int) -> None:
+        """Let every column rest where the robot is, clamped into its limits."""
+        self._motions = [
+            resting(_inside(position, column.position), now_ns)
+            for position, column in zip(positions, self._columns, strict=True)
+        ]
+
+    def shift(self, offset_ns: int) -> None:
+        """Move the committed motions in time, after a jump of the clock."""
+        self._motions = [motion.shifted(offset_ns) for motion in self._motions]
+
+    def state(self, time_ns: int) -> tuple[Array, Array, Array]:
+        """Return positions, velocities and accelerations (A,) of the committed motions."""
+        states = [motion.at(time_ns) for motion in self._motions]
+        values = np.array(states)
+        return values[:, 0], values[:, 1], values[:, 2]
+
+    def follow(self, target: Points, now_ns: int) -> Outcome:
+        """Commit to motions towards a target that is due one step after ``now_ns``.
+
+        Raises:
+            LimitError: the target is not finite; nothing has changed.
+        """
+        if not all(np.isfinite(part).all() for part in target):
+            column = self._columns[int(np.argwhere(~np.isfinite(np.stack(target)))[0, -1])]
+            raise LimitError(f"limits: the target of '{column.name}' is not a finite number")
+        rows = np.stack([part[0] for part in target], axis=1).tolist()
+        motions, late = [], []
+        for column, axis, motion, row in zip(
+            self._columns, self._axes, self._motions, rows, strict=True
+        ):
+            proposal = axis.propose(motion, now_ns, (row[0], row[1], row[2]))
+            motions.append(motion if proposal is None else proposal.motion)
+            if not column.is_gripper and (proposal is None or not proposal.is_unchanged):
+                late.append(column.name)
+        if self._leaves_workspace(motions, now_ns):
+            return Outcome(len(self._columns), tuple(column.name for column in self._columns))
+        self._motions = motions
+        return Outcome(len(late), tuple(late))
+
+    def command(self, now_ns: int) -> Command:
+        """Return the next point and the tail to rest of the committed motions."""
+        times, points = self._sample(self._motions, now_ns)
+        return Command(
+            stamp_ns=now_ns,
+            times_ns=times,
+            positions=points[:, :, 0],
+            velocities=points[:, :, 1],
+            accelerations=points[:, :, 2],
+        )
+
+    def _sample(self, motions: list[Motion], now_ns: int) -> tuple[NDArray[np.int64], Array]:
+        """Return times (K,) and states (K, A, 3), from the next point to rest."""
+        left_ns = max(motion.rest_ns for motion in motions) - now_ns - self._step_ns
+        count = 1 + min(MOST_POINTS, max(0, -(-left_ns // self._tail_ns)))
+        times = [self._step_ns + i * self._tail_ns for i in range(count)]
+        states = [[motion.at(now_ns + time) for motion in motions] for time in times]
+        return np.array(times, dtype=np.int64), np.array(states)
+
+    def _leaves_workspace(self, motions: list[Motion], now_ns: int) -> bool:
+        if self._box is None or self._tip is None:
+            return False
+        _, points = self._sample(motions, now_ns)
+        tips = self._tip(points[:, :, 0])
+        return bool((tips < self._box.lower).any() or (tips > self._box.upper).any())
+
+
+def _inside(value: float, limits: tuple[float, float] | None) -> float:
+    return float(value) if limits is None else float(min(max(value, limits[0]), limits[1]))
