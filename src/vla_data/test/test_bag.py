@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -133,7 +134,9 @@ for i in range(250):
 
 def test_a_killed_recorder_loses_nothing_that_was_flushed(tmp_path: Path) -> None:
     path = tmp_path / "bag"
-    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", KILLED, str(path)]
+    done = subprocess.run(command, env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
     with pytest.raises(ConfigurationError, match="recover"):
         BagReader(path)

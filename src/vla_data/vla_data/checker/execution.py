@@ -1,0 +1,230 @@
+"""How the chunks were played: starvation, age, seams, smoothness. From commands and chunks alone.
+
+Definitions, per tick of a running task, once the first chunk of its epoch has arrived:
+
+- *starved*: the tick is later than the last row of the newest chunk that had arrived;
+- *observation age*: the tick minus the start time of that chunk;
+- *seam*: a tick at which that chunk is another one than at the tick before;
+- *seam gap*: how far the two plans of a seam are apart: mean over their first `SEAM_S` in common,
+  largest over the position columns. The policy's doing;
+- *seam step*: change of commanded velocity (acceleration) from tick to tick at a seam beyond the
+  95th percentile of that change elsewhere, largest over the columns. The join's doing.
+
+A chunk that finds the robot at rest since before its start time is shifted to start when it
+arrives, as the design has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vla_data.checker.reference import Segment, differences, segments
+from vla_data.recording import (
+    DEGRADED,
+    HOLDING,
+    NS,
+    RUNNING,
+    Chunk,
+    Command,
+    Recording,
+    Task,
+)
+
+Floats = NDArray[np.float64]
+
+SEAM_S = 0.25
+NEAR_TICKS = 2  # arrival and use may be a tick apart, and the change may spread over two
+AT_REST = 1e-6  # [rad, m] from tick to tick
+
+
+@dataclass(frozen=True, eq=False)
+class Execution:
+    """Figures of one task, or of several together; empty arrays where there is nothing."""
+
+    ticks: int = 0
+    starved: int = 0
+    ages_s: Floats = field(default_factory=lambda: np.zeros(0))  # per tick
+    seam_gaps: Floats = field(default_factory=lambda: np.zeros(0))  # per seam
+    seam_steps_velocity: Floats = field(default_factory=lambda: np.zeros(0))  # per seam, >= 0
+    seam_steps_acceleration: Floats = field(default_factory=lambda: np.zeros(0))
+    seams_ns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    jerk_rms: float = float("nan")  # largest over the columns
+    chunks: int = 0
+
+
+def judge_execution(recording: Recording, start_ns: int, end_ns: int) -> Execution:
+    """Return the figures between two ROS times; all receivers of trajectories together."""
+    parts = [
+        _judge(recording, name, start_ns, end_ns)
+        for name, receiver in recording.robot.receivers.items()
+        if receiver.msgtype == "trajectory_msgs/msg/JointTrajectory"
+    ]
+    return max(parts, key=lambda part: part.starved) if parts else Execution()
+
+
+def _judge(recording: Recording, name: str, start_ns: int, end_ns: int) -> Execution:
+    commands = [c for c in recording.commands[name] if start_ns <= c.stamp_ns <= end_ns]
+    columns = recording.robot.receivers[name].columns
+    if not commands:
+        return Execution()
+    chunks = _chunks(recording, start_ns, end_ns)
+    arrivals = np.array([chunk.arrived_ns for chunk in chunks], np.int64)
+    newest = np.searchsorted(arrivals, [c.arrived_ns for c in commands], side="right") - 1
+    shifts = _shifts(commands, newest, chunks)
+    kept = [i for i, n in enumerate(newest) if n >= 0 and _running(recording, commands[i])]
+    ends = [chunks[newest[i]].end_ns + shifts[newest[i]] for i in kept]
+    starts = [chunks[newest[i]].start_ns for i in kept]
+    stamps = np.array([commands[i].stamp_ns for i in kept], np.int64)
+    seams = [i for i in kept if i and newest[i] != newest[i - 1] >= 0]
+    steps = _seam_steps(commands, [commands[i].stamp_ns for i in seams])
+    return Execution(
+        ticks=len(kept),
+        starved=int((stamps > np.array(ends, np.int64)).sum()) if kept else 0,
+        ages_s=(stamps - np.array(starts, np.int64)) / NS,
+        seam_gaps=np.array(
+            [_gap(chunks, newest[i], commands[i].stamp_ns, columns, recording) for i in seams]
+        ),
+        seam_steps_velocity=steps[0],
+        seam_steps_acceleration=steps[1],
+        seams_ns=np.array([commands[i].stamp_ns for i in seams], np.int64),
+        jerk_rms=_jerk_rms(commands),
+        chunks=len(chunks),
+    )
+
+
+def _chunks(recording: Recording, start_ns: int, end_ns: int) -> list[Chunk]:
+    """Return the chunks that were computed for the tasks of a stretch of time, as they came."""
+    epochs = {
+        state.epoch
+        for state in recording.states
+        if state.task_id and start_ns <= state.stamp_ns <= end_ns
+    }
+    return sorted(
+        (
+            chunk
+            for chunk in recording.chunks
+            if start_ns <= recording.clock.to_ros(chunk.arrived_ns) <= end_ns
+            and (not epochs or chunk.epoch in epochs)
+        ),
+        key=lambda chunk: chunk.arrived_ns,
+    )
+
+
+def _running(recording: Recording, command: Command) -> bool:
+    state = recording.state_at(command.stamp_ns)
+    return state is None or state.mode in (RUNNING, DEGRADED, HOLDING)
+
+
+def _shifts(
+    commands: Sequence[Command], newest: NDArray[np.intp], chunks: Sequence[Chunk]
+) -> list[int]:
+    """Return by how much each chunk was moved because the robot was at rest [ns]."""
+    stamps = np.array([command.stamp_ns for command in commands], np.int64)
+    rows = np.array([command.positions[0] for command in commands])
+    shifts = [0] * len(chunks)
+    for number, chunk in enumerate(chunks):
+        used = np.flatnonzero(newest == number)
+        if not len(used):
+            continue
+        first = used[0]
+        # The first tick with the chunk may move already: look at those before.
+        since = np.flatnonzero((stamps >= chunk.start_ns) & (np.arange(len(stamps)) < first))
+        still = len(since) < 2 or np.ptp(rows[since], axis=0).max() < AT_REST
+        if still and (number == 0 or len(since)):
+            shifts[number] = max(0, int(stamps[first]) - chunk.start_ns)
+    return shifts
+
+
+def _gap(
+    chunks: Sequence[Chunk],
+    number: int,
+    at_ns: int,
+    columns: Sequence[str],
+    recording: Recording,
+) -> float:
+    old, new = chunks[number - 1], chunks[number]
+    times = at_ns + np.arange(0, round(SEAM_S * NS) + 1, new.step_ns)
+    positions = [
+        i
+        for i, name in enumerate(new.columns)
+        if name in columns and recording.robot.columns[name].is_position
+    ]
+    apart = np.abs(new.at(times) - old.at(times))[:, positions]
+    common = apart[np.isfinite(apart).all(axis=1)]
+    return float(common.mean(axis=0).max()) if len(common) else float("nan")
+
+
+def _seam_steps(commands: Sequence[Command], seams_ns: Sequence[int]) -> tuple[Floats, Floats]:
+    found: list[list[float]] = [[], []]
+    for segment in segments(commands):
+        mine = [
+            at
+            for at in seams_ns
+            if segment.commands[0].stamp_ns <= at <= segment.commands[-1].stamp_ns
+        ]
+        if len(segment.times_ns) < 8 or not mine:
+            continue
+        for order, steps in enumerate(_steps_of(segment, mine)):
+            found[order] += steps
+    return np.array(found[0]), np.array(found[1])
+
+
+def _steps_of(segment: Segment, seams_ns: Sequence[int]) -> list[list[float]]:
+    """Return, per seam, by how much velocity and acceleration change more than elsewhere."""
+    velocity, acceleration, _ = differences(segment.times_ns, segment.values)
+    result = []
+    for order, rate in ((2, velocity), (3, acceleration)):
+        change = np.abs(np.diff(rate, axis=0))  # (N - order, A), ends at point i + order
+        ends = segment.times_ns[order:]
+        # The point commanded at a tick is due one step later, hence searching from the right.
+        at = [int(np.searchsorted(ends, seam, side="right")) for seam in seams_ns]
+        near = np.zeros(len(change), bool)
+        windows = [slice(max(0, i - 1), min(len(change), i + NEAR_TICKS)) for i in at]
+        for window in windows:
+            near[window] = True
+        usual = np.percentile(change[~near], 95, axis=0) if (~near).any() else 0.0
+        over = [np.max(change[w] - usual, initial=0.0) for w in windows]
+        result.append([float(max(0.0, value)) for value in over])
+    return result
+
+
+def _jerk_rms(commands: Sequence[Command]) -> float:
+    jerks = [
+        differences(segment.times_ns, segment.values)[2]
+        for segment in segments(commands)
+        if len(segment.times_ns) > 3
+    ]
+    if not jerks:
+        return float("nan")
+    return float(np.sqrt((np.concatenate(jerks) ** 2).mean(axis=0)).max())
+
+
+def join(parts: Sequence[Execution]) -> Execution:
+    """Return the figures of several tasks together."""
+    if not parts:
+        return Execution()
+    jerk = [part.jerk_rms for part in parts if np.isfinite(part.jerk_rms)]
+    return Execution(
+        ticks=sum(part.ticks for part in parts),
+        starved=sum(part.starved for part in parts),
+        ages_s=np.concatenate([part.ages_s for part in parts]),
+        seam_gaps=np.concatenate([part.seam_gaps for part in parts]),
+        seam_steps_velocity=np.concatenate([part.seam_steps_velocity for part in parts]),
+        seam_steps_acceleration=np.concatenate([part.seam_steps_acceleration for part in parts]),
+        seams_ns=np.concatenate([part.seams_ns for part in parts]),
+        jerk_rms=float(np.sqrt(np.mean(np.square(jerk)))) if jerk else float("nan"),
+        chunks=sum(part.chunks for part in parts),
+    )
+
+
+def spans(recording: Recording) -> list[tuple[int, int]]:
+    """Return the stretches of ROS time to judge: the tasks, else from first to last command."""
+    tasks: Sequence[Task] = recording.tasks
+    if tasks:
+        return [(task.start_ns, task.end_ns) for task in tasks]
+    stamps = [c.stamp_ns for commands in recording.commands.values() for c in commands]
+    return [(min(stamps), max(stamps))] if stamps else []
