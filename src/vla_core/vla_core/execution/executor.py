@@ -11,10 +11,10 @@ import numpy as np
 from vla_core.contract.model import Contract
 from vla_core.errors import ChunkError, LimitError, NotReadyError
 from vla_core.execution.acceptance import Accepted, Place, check_addressee, check_chunk
-from vla_core.execution.curve import Blend, Constant, Curve, Points, Spline
+from vla_core.execution.curve import Blend, Constant, Curve, Points, Spline, Times
 from vla_core.execution.guards import Lease, MeasuredState, TickClock, TrackingGuard
 from vla_core.execution.join import Seam, join_named
-from vla_core.execution.limiter import Limiter, Tip
+from vla_core.execution.limiter import Limiter, Sample, Tip
 from vla_core.execution.modes import TABLE, Condition, Mode, Output
 from vla_core.execution.plan import Plan
 from vla_core.execution.smoothness import SmoothnessMeter
@@ -432,15 +432,14 @@ class Executor:
             condition = Condition.WAITING if synchronous else Condition.RUN_OUT
             self._hold_for(condition, condition.value, now_ns)
             return self._hold or _standing(condition)
-        target = self._corrected(plan.curve.sample(np.array([target_ns])), target_ns)
         failures = self._limiter.failures
         try:
-            outcome = self._limiter.follow(target, now_ns)
+            late = self._limiter.follow(self._corrected(plan.curve, target_ns), now_ns)
         except LimitError as error:
             self._latch(Condition.LIMITER_FAILED, str(error), now_ns)
             return self._stop or _standing(Condition.LIMITER_FAILED)
         self._has_commanded = True
-        self._counters.limit_interventions += bool(outcome.interventions)
+        self._counters.limit_interventions += bool(late)
         self._count_limiter_failures(self._limiter.failures > failures, now_ns)
         self._note_use(plan, now_ns)
         if target_ns > plan.horizon_end_ns:
@@ -461,20 +460,26 @@ class Executor:
             self._is_plan_new = False
             self._trigger.used(now_ns, plan.observed_ns, plan.requested_ns)
 
-    def _corrected(self, target: Points, target_ns: int) -> Points:
-        """Add a residual that is for this very target."""
+    def _corrected(self, curve: Curve, target_ns: int) -> Sample:
+        """Return the plan, with a residual if there is one for this very target."""
         correction, task = self._correction, self._task
-        if correction is None or task is None:
-            return target
-        if (correction.epoch, correction.policy) != (self._epoch, task.policy):
-            return target
-        if abs(correction.target_ns - target_ns) > self._step_ns / 2:
-            return target
-        value = target[0].copy()
-        for name, residual in zip(correction.columns, correction.values.tolist(), strict=True):
+        if (
+            correction is None
+            or task is None
+            or (correction.epoch, correction.policy) != (self._epoch, task.policy)
+            or abs(correction.target_ns - target_ns) > self._step_ns / 2
+        ):
+            return curve.sample
+        residual = np.zeros(len(self._columns))
+        for name, value in zip(correction.columns, correction.values.tolist(), strict=True):
             if name in self._contract.columns:
-                value[0, self._contract.columns.index(name)] += residual
-        return value, target[1], target[2]
+                residual[self._contract.columns.index(name)] = value
+
+        def sample(times_ns: Times) -> Points:
+            value, first, second = curve.sample(times_ns)
+            return value + residual * (times_ns == target_ns)[:, None], first, second
+
+        return sample
 
     def _start_from_measured(self, now_ns: int) -> Standing | None:
         """Begin where the robot is; return why that is not possible yet."""

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vla_core.contract.model import Contract
 from vla_core.errors import ConfigurationError, LimitError
-from vla_core.execution.curve import Points
-from vla_core.execution.motion import Axis, Motion, resting
+from vla_core.execution.curve import Points, Times
+from vla_core.execution.motion import REJOIN, Axis, Motion, State, resting
 from vla_core.execution.values import Command
 
 Array = NDArray[np.float64]
+Sample = Callable[[Times], Points]  # times (K,) -> the plan's value and derivatives (K, A)
 Tip = Callable[[Array], Array]  # joint positions (K, A) -> tool positions (K, 3) [m]
 
 # A tail longer than this many points is cut from a limit that makes no sense.
 MOST_POINTS = 256
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the limits did to one target."""
-
-    interventions: int  # columns that could not follow (grippers are meant to be rate limited)
-    columns: tuple[str, ...]
 
 
 class Limiter:
@@ -42,6 +35,7 @@ class Limiter:
         self._tail_ns = max(self._step_ns, round(tail_step_s * 1e9))
         self._axes = [Axis(column, self._step_ns) for column in self._columns]
         self._motions: list[Motion] = [resting(0.0, 0) for _ in self._columns]
+        self._ahead = np.array([1, *(1 + steps for steps in REJOIN)], dtype=np.int64)
         self._box = contract.action.workspace
         self._tip = tip
         if self._box is not None and tip is None:
@@ -77,28 +71,54 @@ class Limiter:
         values = np.array(states)
         return values[:, 0], values[:, 1], values[:, 2]
 
-    def follow(self, target: Points, now_ns: int) -> Outcome:
-        """Commit to motions towards a target that is due one step after ``now_ns``.
+    def follow(self, plan: Sample, now_ns: int) -> tuple[str, ...]:
+        """Commit to motions along a plan, from the point due one step after ``now_ns`` on.
+
+        Returns:
+            Names of the columns that could not follow: the interventions. Grippers are left out:
+            their plan is a staircase that the limits are meant to turn into motion.
 
         Raises:
             LimitError: the target is not finite; nothing has changed.
         """
-        if not all(np.isfinite(part).all() for part in target):
-            column = self._columns[int(np.argwhere(~np.isfinite(np.stack(target)))[0, -1])]
-            raise LimitError(f"limits: the target of '{column.name}' is not a finite number")
-        rows = np.stack([part[0] for part in target], axis=1).tolist()
-        motions, late = [], []
-        for column, axis, motion, row in zip(
-            self._columns, self._axes, self._motions, rows, strict=True
+        motions: list[Motion | None] = []
+        for axis, motion, target in zip(
+            self._axes, self._motions, self._targets(plan, now_ns, 1), strict=True
         ):
-            proposal = axis.propose(motion, now_ns, (row[0], row[1], row[2]))
-            motions.append(motion if proposal is None else proposal.motion)
-            if not column.is_gripper and (proposal is None or not proposal.is_unchanged):
-                late.append(column.name)
-        if self._leaves_workspace(motions, now_ns):
-            return Outcome(len(self._columns), tuple(column.name for column in self._columns))
-        self._motions = motions
-        return Outcome(len(late), tuple(late))
+            motions.append(axis.pass_on(motion, now_ns, target[0]))
+        names = tuple(
+            column.name
+            for column, motion in zip(self._columns, motions, strict=True)
+            if motion is None and not column.is_gripper
+        )
+        if None in motions:
+            motions = self._rejoin(motions, plan, now_ns)
+        chosen = [new or old for new, old in zip(motions, self._motions, strict=True)]
+        if self._leaves_workspace(chosen, now_ns):
+            return tuple(column.name for column in self._columns)
+        self._motions = chosen
+        return names
+
+    def _rejoin(
+        self, motions: list[Motion | None], plan: Sample, now_ns: int
+    ) -> list[Motion | None]:
+        """Let the columns that cannot follow meet the plan again later."""
+        targets = self._targets(plan, now_ns, 1 + len(REJOIN))
+        return [
+            axis.rejoin(old, now_ns, target) if new is None else new
+            for axis, new, old, target in zip(
+                self._axes, motions, self._motions, targets, strict=True
+            )
+        ]
+
+    def _targets(self, plan: Sample, now_ns: int, count: int) -> list[list[State]]:
+        """Return the plan's states per column, at the next point and later ones."""
+        times = now_ns + self._step_ns * self._ahead[:count]
+        points = np.stack(plan(times), axis=2)
+        if not np.isfinite(points[0]).all():
+            column = self._columns[int(np.argwhere(~np.isfinite(points[0]))[0, 0])]
+            raise LimitError(f"limits: the target of '{column.name}' is not a finite number")
+        return cast("list[list[State]]", points.transpose(1, 0, 2).tolist())
 
     def command(self, now_ns: int) -> Command:
         """Return the next point and the tail to rest of the committed motions."""

@@ -7,6 +7,7 @@ broken by a late, missing or wild target: the way to stop was chosen before it w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ruckig import (
@@ -26,6 +27,8 @@ State = tuple[float, float, float]  # position, velocity, acceleration
 SLACK = 5e-7
 # Shares of the limits within which a value counts as equal or inside.
 EQUAL = 1e-6
+# Where a column that cannot follow tries to meet the plan again: steps after the next point.
+REJOIN = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 28)
 
 
 @dataclass(frozen=True)
@@ -67,23 +70,17 @@ def resting(position: float, since_ns: int) -> Motion:
     return Motion(origin_ns=since_ns, rest_ns=since_ns, rest=position)
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """A new motion, and whether it reaches the target as it was given."""
-
-    motion: Motion
-    is_unchanged: bool
-
-
 class Axis:
     """Proposes motions for one column: the three steps of the limiter.
 
     1. The target is reached in one step and the column can still stop inside its limits.
-    2. Else the fastest motion towards it, or towards resting there, with the same stop test.
+    2. Else it meets the plan again as early as the limits allow, or approaches the target to rest
+       there, with the same stop test.
     3. Else nothing is proposed, and the committed motion to rest goes on.
 
-    One call of Ruckig answers 1 and 2: asked for a motion of at least one step, it takes exactly
-    one step if and only if the target can be reached inside the limits.
+    Asked for a motion of at least some time, Ruckig takes exactly that time if and only if the
+    target can be reached by then inside the limits. Chasing the moving target itself would not
+    do: whenever Ruckig arrives where the target was, the target is elsewhere.
     """
 
     def __init__(self, column: Column, step_ns: int) -> None:
@@ -97,7 +94,6 @@ class Axis:
         self._reach = self._input(
             ControlInterface.Position if column.is_position else ControlInterface.Velocity
         )
-        self._reach.minimum_duration = self._step_s
         self._stop = self._input(ControlInterface.Velocity)
         self.failures = 0  # times Ruckig refused or failed
 
@@ -109,56 +105,69 @@ class Axis:
         parameters.max_jerk = [self._column.jerk * (1 + SLACK)]
         return parameters
 
-    def propose(self, current: Motion, now_ns: int, target: State) -> Proposal | None:
-        """Return a motion from where ``current`` is now, towards the target one step later.
+    def pass_on(self, current: Motion, now_ns: int, target: State) -> Motion | None:
+        """Return the motion that reaches the target in one step; None: the limits forbid it.
 
         Args:
             current: the committed motion.
             now_ns: the tick.
-            target: value and its two derivatives due at ``now_ns`` plus one step; for velocity
-                columns the value is the velocity.
+            target: value and its two derivatives due one step later; for velocity columns the
+                value is the velocity.
+        """
+        return self._meet(current.at(now_ns), now_ns, target, 0)
+
+    def rejoin(self, current: Motion, now_ns: int, targets: Sequence[State]) -> Motion | None:
+        """Return the motion that meets the plan as early as it can.
+
+        Args:
+            current: the committed motion.
+            now_ns: the tick.
+            targets: the plan one step later, and after as many more steps as `REJOIN` says.
         """
         start = current.at(now_ns)
-        admissible = self._admissible(target)
-        for wanted in (admissible, self._resting_target(target)):
-            found = self._towards(start, wanted, now_ns) if wanted is not None else None
-            if found is not None:
-                motion, is_reached = found
-                return Proposal(motion, is_reached and wanted is target)
-        return None
+        for steps, target in zip(REJOIN, targets[1:], strict=True):
+            motion = self._meet(start, now_ns, target, steps)
+            if motion is not None:
+                return motion
+        return self._towards(start, self._resting_target(targets[0]), now_ns, 0)
 
-    def _admissible(self, target: State) -> State | None:
-        """Return the target itself, clamped, or None where no motion could stop after it."""
-        value, first, second = target
-        if self._column.is_position:
-            if abs(first) > self._column.velocity or abs(second) > self._column.acceleration:
-                return None
-            state = (value, first, second)
-        else:
-            if abs(value) > self._column.velocity:
-                return (0.0, _clamp(value, self._column.velocity), 0.0)
-            if abs(first) > self._column.acceleration:
-                return (0.0, value, 0.0)
-            state = (0.0, value, first)
-        return target if self._peaks_inside(state) else None
+    def _meet(self, start: State, now_ns: int, target: State, later: int) -> Motion | None:
+        state = target if self._column.is_position else (0.0, target[0], target[1])
+        if not self._is_admissible(state):
+            return None
+        return self._towards(start, state, now_ns, later, must_arrive=True)
+
+    def _is_admissible(self, state: State) -> bool:
+        """Whether Ruckig takes the target: inside the limits, and before and after it as well."""
+        _, velocity, acceleration = state
+        if abs(acceleration) > self._column.acceleration * (1 + SLACK):
+            return False
+        change = acceleration * abs(acceleration) / (2 * self._column.jerk)
+        return max(abs(velocity + change), abs(velocity - change)) <= self._column.velocity
 
     def _resting_target(self, target: State) -> State:
         """Return the target without its derivatives, clamped into the limits."""
         if self._column.is_position:
             return min(max(target[0], self._lower), self._upper), 0.0, 0.0
-        return _clamp(target[0], self._column.velocity), 0.0, 0.0
+        limit = self._column.velocity
+        return 0.0, min(max(target[0], -limit), limit), 0.0
 
-    def _peaks_inside(self, state: State) -> bool:
-        """Check that the velocity stays inside while the acceleration is taken to zero."""
-        _, velocity, acceleration = state
-        change = acceleration * abs(acceleration) / (2 * self._column.jerk)
-        limit = self._column.velocity * (1 + EQUAL)
-        return abs(velocity + change) <= limit and abs(velocity - change) <= limit
+    def _towards(
+        self, start: State, target: State, now_ns: int, later: int, must_arrive: bool = False
+    ) -> Motion | None:
+        """Return a motion towards the target if the column can stop inside its limits after.
 
-    def _towards(self, start: State, target: State, now_ns: int) -> tuple[Motion, bool] | None:
-        """Return a motion towards the target if the column can stop inside its limits after."""
-        lead = self._calculate(self._reach, start, self._as_state(target))
-        if lead is None:
+        Args:
+            start: the state now.
+            target: the state to reach.
+            now_ns: the tick.
+            later: the target is due this many steps after the next point.
+            must_arrive: return None unless it is reached in time.
+        """
+        due_s = (1 + later) * self._step_s
+        self._reach.minimum_duration = due_s
+        lead = self._calculate(self._reach, start, target)
+        if lead is None or (must_arrive and lead.duration > due_s * (1 + EQUAL)):
             return None
         position, velocity, acceleration = lead.at_time(self._step_s)
         after = (position[0], velocity[0], acceleration[0])
@@ -169,13 +178,7 @@ class Axis:
             return None
         rest = tail.at_time(tail.duration)[0][0]
         rest_ns = now_ns + self._step_ns + round(tail.duration * 1e9)
-        motion = Motion(now_ns, rest_ns, rest, self._step_s, lead, tail)
-        return motion, lead.duration <= self._step_s * (1 + EQUAL)
-
-    def _as_state(self, target: State) -> State:
-        if self._column.is_position:
-            return target
-        return 0.0, target[0], target[1]
+        return Motion(now_ns, rest_ns, rest, self._step_s, lead, tail)
 
     def _is_inside(self, state: State) -> bool:
         position, _, acceleration = state
@@ -228,10 +231,6 @@ class Axis:
             self.failures += 1
             return None
         return trajectory
-
-
-def _clamp(value: float, limit: float) -> float:
-    return min(max(value, -limit), limit)
 
 
 def _turning_position(lead: Trajectory, until_s: float, rises: bool) -> float:
