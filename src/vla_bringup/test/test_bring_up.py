@@ -12,7 +12,8 @@ def brought_up(*names: str) -> BringUp:
     """Return a bring-up whose nodes are all active in their first life."""
     up = BringUp(names)
     for name in names:
-        up.see(name, State.ACTIVE, FIRST)
+        up.see_lives(name, FIRST)
+        up.see(name, State.ACTIVE)
     return up
 
 
@@ -39,6 +40,16 @@ def test_asks_once_while_a_transition_runs() -> None:
     assert not up.requests(10.0)
 
 
+def test_waits_to_see_the_new_state_before_it_asks_for_the_next() -> None:
+    up = BringUp(["policy"])
+    up.see("policy", State.UNCONFIGURED)
+    (request,) = up.requests(0.0)
+    up.answered(request, True, 0.0)
+    assert not up.requests(0.0)
+    up.see("policy", State.INACTIVE)
+    assert up.requests(0.0) == [Request("policy", ACTIVATE)]
+
+
 def test_tries_again_after_a_failure_and_waits_longer_each_time() -> None:
     up = BringUp(["policy"])
     up.see("policy", State.UNCONFIGURED)
@@ -53,29 +64,33 @@ def test_tries_again_after_a_failure_and_waits_longer_each_time() -> None:
 
 def test_brings_up_a_node_that_was_restarted() -> None:
     up = brought_up("bridge", "executor")
-    assert "restarted" in up.see("executor", State.UNCONFIGURED, SECOND)
+    assert up.see_lives("executor", SECOND)
+    up.see("executor", State.UNCONFIGURED)
     assert up.requests(0.0) == [Request("executor", CONFIGURE)]
 
 
 def test_forgets_a_request_to_a_life_that_has_ended() -> None:
     up = BringUp(["policy"])
-    up.see("policy", State.UNCONFIGURED, FIRST)
+    up.see_lives("policy", FIRST)
+    up.see("policy", State.UNCONFIGURED)
     (old,) = up.requests(0.0)
-    up.see("policy", State.UNCONFIGURED, SECOND)
+    up.see_lives("policy", SECOND)
+    up.see("policy", State.UNCONFIGURED)
     assert up.requests(0.0) == [Request("policy", CONFIGURE)]
     up.answered(old, False, 0.0)
 
 
 def test_leaves_alone_what_a_person_deactivated() -> None:
     up = brought_up("executor")
-    up.see("executor", State.INACTIVE, FIRST)
+    up.see("executor", State.INACTIVE)
     assert not up.requests(100.0)
 
 
 def test_a_node_that_is_out_of_reach_for_a_moment_is_no_restart() -> None:
     up = brought_up("policy")
-    up.see("policy", State.UNKNOWN, FIRST)
-    assert "active" in up.see("policy", State.ACTIVE, FIRST)
+    up.see("policy", State.UNKNOWN)
+    assert not up.see_lives("policy", FIRST)
+    assert up.see("policy", State.ACTIVE)
     assert not up.requests(0.0)
     assert up.complete()
 

@@ -19,7 +19,7 @@ WAIT = "import time; time.sleep(60)"
 
 def graph(*processes: Process) -> Graph:
     """Return a graph of processes without anything else."""
-    return Graph("arm", "sim", "expert", "/arm", (), "", False, "", processes)
+    return Graph("arm", "sim", "expert", "/arm", (), "", False, "", (), processes)
 
 
 def process(name: str, respawn: bool = True) -> Process:

@@ -62,23 +62,26 @@ class BringUp:
     def __post_init__(self) -> None:
         self._nodes = {name: _Node() for name in self.order}
 
-    def see(self, name: str, state: State, lives: frozenset[str] = frozenset()) -> str:
-        """Take in what is known of a node; returns a sentence if something changed, else "".
+    def see_lives(self, name: str, lives: frozenset[str]) -> bool:
+        """Take in which process lives of a node are visible; returns whether it was restarted.
 
-        Args:
-            lives: names of the process lives visible now; one never seen before is a restart.
+        A life never seen before is a restart, but for the first.
         """
         node = self._nodes[name]
         restarted = bool(node.lives) and bool(lives - node.lives)
         node.lives |= lives
         if restarted:
-            node.was_active, node.failures, node.retry_at_s, node.asked = False, 0, 0.0, None
+            node.state, node.was_active, node.asked = State.UNKNOWN, False, None
+            node.failures, node.retry_at_s = 0, 0.0
+        return restarted
+
+    def see(self, name: str, state: State) -> bool:
+        """Take in the state of a node; returns whether it is another one than before."""
+        node = self._nodes[name]
         before, node.state = node.state, state
         if state is State.ACTIVE:
             node.was_active, node.failures = True, 0
-        if restarted:
-            return f"{name} was restarted and is {state.value}"
-        return f"{name} is {state.value}" if state is not before else ""
+        return state is not before
 
     def requests(self, now_s: float) -> list[Request]:
         """Return the transitions to ask for now; each counts as asked until `answered`."""
@@ -98,10 +101,16 @@ class BringUp:
         if node.asked is not request.transition:
             return  # answer of an earlier life
         node.asked = None
-        if not success:
+        if success:
+            node.state = State.BUSY  # until it is seen again
+        else:
             node.failures += 1
             pause = min(FIRST_RETRY_S * 2.0 ** (node.failures - 1), LONGEST_RETRY_S)
             node.retry_at_s = now_s + pause
+
+    def state_of(self, name: str) -> State:
+        """Return the newest known state of a node."""
+        return self._nodes[name].state
 
     def complete(self) -> bool:
         """Return whether every node is active."""

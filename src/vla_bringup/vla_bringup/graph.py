@@ -39,6 +39,7 @@ class Options:
     """What a person may ask of a start beyond robot, backend and policy."""
 
     record: Path | None = None  # folder for the recorder; None: no recorder
+    record_images: bool = True
     latency_injected_s: float | None = None  # None: as the policy file says
     synchronous: bool = False
     viewer: bool = False
@@ -59,6 +60,7 @@ class Graph:
     policy_file: str
     use_sim_time: bool
     judge_service: str  # empty: nobody judges
+    instructions: tuple[str, ...]  # what the demo does; empty: the backend has no demo
     processes: tuple[Process, ...]
 
     def process(self, name: str) -> Process:
@@ -101,6 +103,7 @@ def describe(
         policy_file=str(policy_file),
         use_sim_time=bool(behind.get("use_sim_time", False)),
         judge_service=str(behind.get("judge", "")),
+        instructions=tuple(behind.get("instructions", ())),
         processes=(),
     )
     return _with_processes(graph, behind, config, root, options)
@@ -147,7 +150,7 @@ def _with_processes(
         _router(graph),
     ]
     if options.record is not None:
-        nodes.append(_recorder(graph, options.record))
+        nodes.append(_recorder(graph, options.record, options.record_images))
     nodes.append(_supervisor(graph, nodes))
     complete = tuple(
         _with_parameters(
@@ -224,10 +227,12 @@ def _router(graph: Graph) -> Process:
     return Process("vla_router", "router_node", "router", graph.namespace, parameters)
 
 
-def _recorder(graph: Graph, folder: Path) -> Process:
+def _recorder(graph: Graph, folder: Path, images: bool) -> Process:
     parameters: dict[str, Value] = {
         "contract_files": list(graph.contract_files),
+        "policy_files": [graph.policy_file],
         "directory": str(folder),
+        "images": images,
     }
     # Not respawned: a second half of a recording would look like a whole one.
     return Process(

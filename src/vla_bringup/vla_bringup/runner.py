@@ -99,6 +99,15 @@ class Runner:
                 return slot.child.pid
         return None
 
+    def ended(self) -> str:
+        """Return a node whose process has ended at least once, empty if none has."""
+        return next((slot.process.name for slot in self._slots if slot.failures), "")
+
+    def tail(self, name: str, lines: int = 12) -> str:
+        """Return the newest lines of a node's output."""
+        log = self.log(name)
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
     def log(self, name: str) -> Path:
         """Return the file that has a node's output."""
         return self.folder / "log" / f"{name}.log"

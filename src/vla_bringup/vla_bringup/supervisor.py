@@ -58,8 +58,8 @@ class _Call:
 class Supervisor(Node):
     """Asks each lifecycle node for its state and for the transition that is due."""
 
-    def __init__(self) -> None:
-        super().__init__("supervisor")
+    def __init__(self, **options: Any) -> None:
+        super().__init__("supervisor", **options)
         self._params = declare(self, SupervisorParams)
         if not self._params.nodes:
             raise ConfigurationError("supervisor: parameter 'nodes' is empty: nothing to bring up")
@@ -76,6 +76,10 @@ class Supervisor(Node):
         # Deadlines must run though simulated time stands still.
         self.create_timer(0.05, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
+    def state_of(self, name: str) -> State:
+        """Return the newest known state of a node."""
+        return self._bring_up.state_of(name)
+
     def _on_timer(self) -> None:
         now = time.monotonic()
         self._expire(now)
@@ -89,6 +93,7 @@ class Supervisor(Node):
         self._report(now)
 
     def _look(self, name: str, now: float) -> None:
+        self._see_lives(name)
         # While a transition runs the node answers nothing else.
         if (name, "transition") in self._calls or (name, "state") in self._calls:
             return
@@ -138,14 +143,24 @@ class Supervisor(Node):
         )
 
     def _see(self, name: str, state: State) -> None:
-        # Each life of a process has its own endpoint on this topic: a new one is a restart.
+        if not self._bring_up.see(name, state):
+            return
+        text = f"{name} is {state.value}"
+        if state is State.UNKNOWN:
+            self.get_logger().warning(text)
+        else:
+            self.get_logger().info(text)
+
+    def _see_lives(self, name: str) -> None:
+        # Each life of a process has its own endpoint on this topic.
         topic = self.resolve_topic_name(f"{name}/transition_event")
         lives = {bytes(p.endpoint_gid).hex() for p in self.get_publishers_info_by_topic(topic)}
-        changed = self._bring_up.see(name, state, frozenset(lives))
-        if changed and (state is State.UNKNOWN or "restarted" in changed):
-            self.get_logger().warning(changed)
-        elif changed:
-            self.get_logger().info(changed)
+        if self._bring_up.see_lives(name, frozenset(lives)):
+            self.get_logger().warning(f"{name} was restarted")
+            # What was asked of the earlier life is never answered.
+            for key in ((name, "state"), (name, "transition")):
+                if call := self._calls.pop(key, None):
+                    call.client.remove_pending_request(call.future)
 
     def _call(
         self,
@@ -167,12 +182,12 @@ class Supervisor(Node):
 
     def _expire(self, now: float) -> None:
         for key, call in list(self._calls.items()):
-            if now > call.deadline_s or self._was_restarted(key):
+            if now > call.deadline_s or self._is_gone(key):
                 del self._calls[key]
                 call.client.remove_pending_request(call.future)
                 call.on_answer(None)
 
-    def _was_restarted(self, key: tuple[str, str]) -> bool:
+    def _is_gone(self, key: tuple[str, str]) -> bool:
         """Return whether the node of a running transition is gone, so that no answer can come."""
         name, kind = key
         return kind == "transition" and not self._get[name].service_is_ready()

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_scenes.tabletop import TabletopScene
+from vla_scenes.tabletop import Snapshot, TabletopScene
 
 Pixels = NDArray[np.uint8]
 OnFrame = Callable[[str, Pixels, int], None]
+Job = tuple[Snapshot, Sequence[str], int]  # what, for which cameras, simulated time
 WAIT_S = 5.0
 
 
@@ -31,7 +32,7 @@ class Eyes:
     ) -> None:
         self._scene, self._on_frame, self._on_crash = scene, on_frame, on_crash
         self._wake = threading.Condition()
-        self._job: tuple[object, Sequence[str], int] | None = None
+        self._job: Job | None = None
         self._busy = False
         self._running = True
         self.dropped = 0
@@ -74,7 +75,7 @@ class Eyes:
         finally:
             self._scene.close()
 
-    def _next(self) -> tuple[object, Sequence[str], int] | None:
+    def _next(self) -> Job | None:
         with self._wake:
             self._wake.wait_for(lambda: self._job is not None or not self._running)
             job, self._job = self._job, None

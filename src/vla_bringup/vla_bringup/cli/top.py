@@ -60,7 +60,7 @@ def watch(node: Any) -> Seen:
     def on_factor(message: Float64) -> None:
         seen.real_time_factor = message.data
 
-    node.create_subscription(ExecutorState, "executor/state", on_executor, qos.STATE)
+    node.create_subscription(ExecutorState, "executor/state", on_executor, qos.EVENT)
     node.create_subscription(PolicyState, "policy/state", on_policy, qos.STATE)
     node.create_subscription(Float64, "sim/real_time_factor", on_factor, qos.SENSOR)
     for kind, topic in ((InferenceRequest, "inference_request"), (ActionChunk, "action_chunk")):

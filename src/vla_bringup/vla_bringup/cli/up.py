@@ -45,7 +45,9 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def graph_from(arguments: argparse.Namespace, record: Path | None = None) -> Graph:
+def graph_from(
+    arguments: argparse.Namespace, record: Path | None = None, pictures: bool = True
+) -> Graph:
     """Return the graph that the arguments ask for."""
     return describe(
         arguments.robot,
@@ -54,6 +56,7 @@ def graph_from(arguments: argparse.Namespace, record: Path | None = None) -> Gra
         paths.root(),
         Options(
             record=record,
+            record_images=pictures,
             latency_injected_s=arguments.latency,
             synchronous=arguments.sync,
             viewer=arguments.viewer,

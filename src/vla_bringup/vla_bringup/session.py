@@ -1,0 +1,109 @@
+"""A graph that runs only for us: started, waited for, given task after task, ended.
+
+For the demo, evaluations and system tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vla_bringup.client import Client, Outcome, Progress
+from vla_bringup.graph import Graph
+from vla_bringup.runner import Runner, Say
+from vla_core.errors import NotReadyError
+from vla_interfaces.msg import ExecutorState
+from vla_ros import qos
+
+READY_WITHIN_S = 90.0
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One task and how it ended."""
+
+    instruction: str
+    seed: int
+    outcome: Outcome
+    duration_s: float  # wall time from the request to the result
+
+
+class Session:
+    """A running graph and a client beside it. Made by `running`."""
+
+    def __init__(self, runner: Runner, client: Client) -> None:
+        self.runner, self.client = runner, client
+        self.first_motion_s: float | None = None  # monotonic time of the first running mode
+        self.state: ExecutorState | None = None  # newest
+        client.node.create_subscription(ExecutorState, "executor/state", self._on_state, qos.EVENT)
+
+    def wait_until_ready(self, within_s: float = READY_WITHIN_S) -> None:
+        """Return when the executor is active and the router takes tasks.
+
+        Raises:
+            NotReadyError: it takes too long, or a node ends; with the end of its output.
+        """
+        self.client.wait_until(
+            self._is_idle, within_s, f"not all nodes became active; see {self.runner.folder}/log"
+        )
+        self.client.wait_for_router(10.0)
+
+    def episode(
+        self,
+        instruction: str,
+        seed: int,
+        time_limit_s: float,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Episode:
+        """Reset the scene to a seed and do one task."""
+        self.client.reset_scene(seed, instruction)
+        self.client.wait_until(self._is_idle, 10.0, "the executor did not become idle")
+        began = time.monotonic()
+        outcome = self.client.run_task(
+            instruction, time_limit_s=time_limit_s, on_progress=on_progress
+        )
+        return Episode(instruction, seed, outcome, time.monotonic() - began)
+
+    def _is_idle(self) -> bool:
+        return self.state is not None and self.state.mode == ExecutorState.MODE_IDLE
+
+    def _on_state(self, state: ExecutorState) -> None:
+        self.state = state
+        if self.first_motion_s is None and state.mode == ExecutorState.MODE_RUNNING:
+            self.first_motion_s = time.monotonic()
+
+
+@contextlib.contextmanager
+def running(graph: Graph, folder: Path, say: Say) -> Iterator[Session]:
+    """Start a graph, and end it whatever happens; a node that ends at start is an error."""
+    ready = False
+
+    def poll() -> None:
+        runner.poll()
+        if not ready and (ended := runner.ended()):
+            raise NotReadyError(
+                f"node '{ended}' ended before everything was ready. The end of its output:\n"
+                f"{runner.tail(ended)}"
+            )
+
+    with Runner(graph, folder, say) as runner, Client(graph.robot, tick=poll) as client:
+        session = Session(runner, client)
+        session.wait_until_ready()
+        ready = True
+        yield session
+
+
+def stay_private(environment: MutableMapping[str, str] = os.environ) -> int:
+    """Give this process and its children a ROS domain of their own, on this machine only.
+
+    A domain that is set already is kept. Returns the domain.
+    """
+    environment.setdefault("ROS_DOMAIN_ID", str(random.SystemRandom().randrange(1, 102)))
+    environment["ROS_LOCALHOST_ONLY"] = "1"
+    environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    return int(environment["ROS_DOMAIN_ID"])
