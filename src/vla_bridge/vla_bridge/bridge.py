@@ -196,10 +196,10 @@ class BridgeNode(ManagedNode):
         begin, start = now_ns(self), time.monotonic()
         self._at_rest.clear()
         while not self._at_rest.is_set() and time.monotonic() - start < REST_WITHIN_S:
-            self._on_tick(begin + int((time.monotonic() - start) * NS_PER_S))
+            self._on_tick(begin + int((time.monotonic() - start) * NS_PER_S), None)
             self._at_rest.wait(period_s)
 
-    def _on_tick(self, now: int) -> None:
+    def _on_tick(self, now: int, _: int | None) -> None:
         self.write(*self.targets(now))
 
     def _on_crash(self) -> None:

@@ -163,22 +163,22 @@ class ExecutorNode(ManagedNode):
             number += 1
             wait_s = (number * step - begin) / NS_PER_S - (time.monotonic() - start)
             time.sleep(max(0.0, wait_s))
-            if self._tick(number * step).command is None:
+            if self._tick(number * step, None).command is None:
                 return
 
     # The tick, in its own thread.
 
-    def _on_tick(self, now: int) -> None:
-        decision = self._tick(now)
+    def _on_tick(self, now: int, steady_ns: int | None) -> None:
+        decision = self._tick(now, steady_ns)
         if decision.request is not None:
             self._requests.publish(request_msg(decision.request, self._contract.columns))
         if (decision.mode, decision.reason) != self._told:
             self._told = (decision.mode, decision.reason)
             self._changed.trigger()
 
-    def _tick(self, now: int) -> Decision:
+    def _tick(self, now: int, steady_ns: int | None) -> Decision:
         with self._lock:
-            decision = self._core.tick(now)
+            decision = self._core.tick(now, steady_ns)
         if decision.command is not None:
             for encode, publisher in self._outputs:
                 publisher.publish(encode(decision.command))
@@ -220,7 +220,7 @@ class ExecutorNode(ManagedNode):
         try:
             positions, stamp_ns = measurement.read(msg, now)
             with self._lock:
-                self._core.measure(measurement.columns, positions, stamp_ns, now)
+                self._core.measure(measurement.entries, positions.tolist(), stamp_ns, now)
         except VlaError as error:
             self._warn(f"'{measurement.stream.topic}' ignored: {error}")
         else:
@@ -228,6 +228,9 @@ class ExecutorNode(ManagedNode):
 
     def _on_lease(self, msg: TaskLease) -> None:
         self._meters["lease"].seen()
+        running = self._task
+        if running is not None and running.task_id == msg.task_id:
+            running.leased_s = time.monotonic()
         with self._lock:
             self._core.renew_lease(msg.task_id, now_ns(self))
 
@@ -242,6 +245,7 @@ class ExecutorNode(ManagedNode):
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         with self._lock:
             self._core.reset(now_ns(self))
+        self._end_task(ExecuteTask.Result.ENDED_STOPPED, "the executor was reset")
         self.get_logger().info("reset")
         response.success, response.message = True, "ready for a new task"
         return response
@@ -258,13 +262,13 @@ class ExecutorNode(ManagedNode):
             if not self.is_active:
                 raise VlaError(f"the executor is {self.state_label}, not active")
             task = self._policies.task(handle.request, self._params.mode, self._params.join)
+            self._end_abandoned_task()
             with self._lock:
                 self._core.begin_task(task, now_ns(self))
         except VlaError as error:
             self.get_logger().warning(f"task refused: {error}")
             handle.abort()
             return ExecuteTask.Result(ended=ExecuteTask.Result.ENDED_REFUSED, message=str(error))
-        self._end_task(ExecuteTask.Result.ENDED_CANCELED, f"replaced by task {task.task_id}")
         self.get_logger().info(f"task {task.task_id}: '{task.instruction}' by '{task.policy}'")
         running = self._task = RunningTask(handle, task.task_id)
         return await running.ended
@@ -274,6 +278,15 @@ class ExecutorNode(ManagedNode):
         if running is not None:
             self.get_logger().info(f"task {running.task_id} ended: {message}")
             running.end(ended, message)
+
+    def _end_abandoned_task(self) -> None:
+        """Make room for a restarted router, which cannot cancel what the dead one began."""
+        running = self._task
+        if running is None or time.monotonic() - running.leased_s < self._params.lease_s:
+            return
+        with self._lock:
+            self._core.end_task("abandoned", now_ns(self))
+        self._end_task(ExecuteTask.Result.ENDED_FAILED, "the lease was lost, a new task came")
 
     def _follow_task(self, mode: Mode, reason: str, chunks: int) -> None:
         """Look after the running goal; called with each state."""

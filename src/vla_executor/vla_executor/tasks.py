@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,6 +73,7 @@ class RunningTask:
         self.task_id = task_id
         self.ended: Future = Future()
         self.is_ending = False
+        self.leased_s = time.monotonic()
 
     @property
     def is_cancel_requested(self) -> bool:

@@ -52,7 +52,7 @@ def inputs(contract: Contract, names: tuple[str, ...]) -> list[Input]:
         ConfigurationError: the contract has no such stream.
     """
     observation = contract.observation
-    known = {**observation.images, **observation.state}
+    known: dict[str, ImageStream | StateStream] = {**observation.images, **observation.state}
     missing = [name for name in names if name not in known]
     if missing:
         raise ConfigurationError(

@@ -166,7 +166,7 @@ def test_ticks_on_an_absolute_schedule(spun: SingleThreadedExecutor) -> None:
     times: list[int] = []
     done = threading.Event()
 
-    def tick(now_ns: int) -> None:
+    def tick(now_ns: int, steady_ns: int | None) -> None:
         times.append(now_ns)
         if len(times) == 20:
             done.set()
@@ -189,7 +189,7 @@ def test_ticks_at_multiples_of_the_step_in_simulated_time(spun: SingleThreadedEx
     clock = other.create_publisher(Clock, "/clock", qos.COMMAND)
     until(spun, clock.get_subscription_count, "the clock is matched")
     ticks: list[int] = []
-    ticker = Ticker(node, 20 * MS, ticks.append)
+    ticker = Ticker(node, 20 * MS, lambda now_ns, _: ticks.append(now_ns))
     ticker.start()
     for ms in (10, 20, 30, 40, 47, 95):
         clock.publish(Clock(clock=time_msg(ms * MS)))
@@ -205,7 +205,7 @@ def test_a_crash_of_the_tick_is_told_once(spun: SingleThreadedExecutor) -> None:
     spun.add_node(node)
     crashed = threading.Event()
 
-    def tick(_: int) -> None:
+    def tick(_: int, __: int | None) -> None:
         raise RuntimeError("bad tick")
 
     ticker = Ticker(node, MS, tick, on_crash=crashed.set)

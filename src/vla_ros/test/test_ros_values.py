@@ -21,7 +21,7 @@ from vla_core.errors import ChunkError, ConfigurationError, NonFiniteError, Obse
 from vla_core.types import NS_PER_S
 from vla_ros import images, joints
 from vla_ros.parameters import declare, param, watch
-from vla_ros.stamps import JumpDetector, duration_msg, duration_ns, time_msg, time_ns
+from vla_ros.stamps import duration_msg, duration_ns, time_msg, time_ns
 
 MS = 1_000_000
 
@@ -108,23 +108,6 @@ def test_stamps_survive(ns: int) -> None:
 @pytest.mark.parametrize("ns", [0, -1, 20 * MS, -3 * NS_PER_S - 5])
 def test_durations_survive(ns: int) -> None:
     assert duration_ns(duration_msg(ns)) == ns
-
-
-def test_a_jump_of_a_real_clock_is_told_from_the_passing_of_time() -> None:
-    jumps = JumpDetector(simulated=False)
-    assert jumps.update(0, 0) == 0
-    assert jumps.update(300 * MS, 300 * MS) == 0
-    assert jumps.update(500 * MS, 320 * MS) == 180 * MS
-    assert jumps.update(300 * MS, 340 * MS) == -220 * MS
-
-
-def test_a_slow_or_paused_simulation_is_no_jump() -> None:
-    jumps = JumpDetector(simulated=True)
-    assert jumps.update(0, 0) == 0
-    assert jumps.update(10 * MS, 1000 * MS) == 0
-    assert jumps.update(10 * MS, 2000 * MS) == 0
-    assert jumps.update(5000 * MS, 2010 * MS) == 4980 * MS
-    assert jumps.update(0, 2020 * MS) == -5000 * MS
 
 
 def test_joint_states_are_read_by_name() -> None:

@@ -100,8 +100,11 @@ def _declare(node: Node, spec: dataclasses.Field[Any]) -> Any:
     kind = _TYPES[type(spec.default)]
     # An empty list has no element type in ROS, so the type is declared instead of the default.
     default = kind if spec.default == () else _to_ros(spec.default)
+    is_empty = _override(node, spec.name) == []
     try:
-        found = node.declare_parameter(spec.name, default, _descriptor(spec)).value
+        found = node.declare_parameter(
+            spec.name, default, _descriptor(spec), ignore_override=is_empty
+        ).value
     except ParameterUninitializedException:
         found = None
     except (ParameterException, ValueError) as error:
@@ -109,7 +112,7 @@ def _declare(node: Node, spec: dataclasses.Field[Any]) -> Any:
             f"parameter '{spec.name}' ({spec.metadata['text']}): "
             f"expected {_expected(spec)}, got {_override(node, spec.name)!r} ({error})"
         ) from error
-    value = _from_ros(spec.default if found is None else found)
+    value = () if is_empty else _from_ros(spec.default if found is None else found)
     _check(spec, value)
     return value
 

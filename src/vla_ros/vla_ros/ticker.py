@@ -19,13 +19,13 @@ from rclpy.node import Node
 from vla_core.types import NS_PER_S
 from vla_ros.stamps import is_simulated
 
-# The kernel's wake-up is late by 50 to 100 us, and a thread that spins would hold Python's lock.
 _WINDOW_S = 10.0
 
 
 class Ticker:
-    """Calls ``on_tick(now_ns)`` each period with the ROS time for which the tick is due.
+    """Calls ``on_tick(now_ns, steady_ns)`` each period with the instant at which the tick is due.
 
+    ``steady_ns`` is that instant on the steady clock; None in simulated time, which may pause.
     An exception in ``on_tick`` is logged and ends the ticking: ``on_crash`` is called once.
     Ticks that were missed are counted in ``missed`` and not made up for.
     """
@@ -34,7 +34,7 @@ class Ticker:
         self,
         node: Node,
         period_ns: int,
-        on_tick: Callable[[int], None],
+        on_tick: Callable[[int, int | None], None],
         on_crash: Callable[[], None] = lambda: None,
     ) -> None:
         self._node, self._clock = node, node.get_clock()
@@ -108,7 +108,7 @@ class Ticker:
                 late -= skipped * self._period_ns
             self._measure()
             # The due instant, not the present one: the kernel's jitter stays out of the plan.
-            self._on_tick(self._clock.now().nanoseconds - late)
+            self._on_tick(self._clock.now().nanoseconds - late, due)
             due += self._period_ns
 
     def _run_simulated(self) -> None:
@@ -123,7 +123,7 @@ class Ticker:
                 self.missed += number - last - 1
             last = number
             self._measure()
-            self._on_tick(number * self._period_ns)
+            self._on_tick(number * self._period_ns, None)
 
     def _measure(self) -> None:
         now = time.monotonic_ns()
