@@ -23,6 +23,11 @@ def test_an_overlay_adds_its_streams() -> None:
     assert "sim/objects" in {topic.name for topic in topics_of(load_contract(files))}
 
 
+def test_cameras_may_be_left_out() -> None:
+    topics = topics_of(load_contract([ROBOTS / "so101/contract.yaml"]), images=False)
+    assert not [topic for topic in topics if topic.msgtype.endswith("Image")]
+
+
 def test_no_topic_comes_twice() -> None:
     names = [t.name for t in topics_of(load_contract([ROBOTS / "so101/contract.yaml"]))]
     assert len(names) == len(set(names))

@@ -45,6 +45,7 @@ class RecorderParams:
     directory: str = param("recordings", "Folder that the bags are written to")
     name: str = param("bag", "Name of the bag; _2, _3, ... is added where it exists")
     record_on_start: bool = param(True, "Begin a bag at once")
+    images: bool = param(True, "Record camera topics too")
     notes: str = param("", "Text to embed in each bag")
     black_box_s: float = param(5.0, "Seconds kept before a stop; 0: none [s]", low=0.0, high=60.0)
     black_box_after_s: float = param(2.0, "Seconds kept after a stop [s]", low=0.0, high=60.0)
@@ -59,7 +60,7 @@ class RecorderNode(Node):
         super().__init__("recorder", **options)
         self._params = declare(self, RecorderParams)
         self._directory = Path(self._params.directory)
-        topics = topics_of(load_contract(self._params.contract_files))
+        topics = topics_of(load_contract(self._params.contract_files), self._params.images)
         self._embedded = self._texts()
         self._sink = self._new_sink(topics)
         self._box = BlackBox(

@@ -38,14 +38,14 @@ STACK = (
 )
 
 
-def topics_of(contract: Contract) -> tuple[Topic, ...]:
-    """Return every topic to record for a robot, each once."""
-    found = {topic.name: topic for topic in (*_of_robot(contract), *STACK)}
+def topics_of(contract: Contract, images: bool = True) -> tuple[Topic, ...]:
+    """Return every topic to record for a robot, each once; the cameras only if asked for."""
+    found = {topic.name: topic for topic in (*_of_robot(contract, images), *STACK)}
     return tuple(found.values())
 
 
-def _of_robot(contract: Contract) -> Iterator[Topic]:
-    for image in contract.observation.images.values():
+def _of_robot(contract: Contract, images: bool) -> Iterator[Topic]:
+    for image in contract.observation.images.values() if images else ():
         kind = "CompressedImage" if image.transport == "compressed" else "Image"
         yield Topic(image.topic, f"sensor_msgs/msg/{kind}", "SENSOR")
     for stream in contract.observation.state.values():
