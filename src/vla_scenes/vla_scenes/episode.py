@@ -61,14 +61,20 @@ def resize_area(image: NDArray[np.uint8], size: int = IMAGE_SIZE) -> NDArray[np.
 
 
 def observe(
-    scene: TabletopScene, instruction: str, *, with_images: bool, with_objects: bool
+    scene: TabletopScene,
+    instruction: str,
+    *,
+    with_images: bool,
+    with_objects: bool,
+    as_of_ns: int | None = None,
 ) -> Observation:
-    """Return what the robot knows now."""
+    """Return what the robot knows now; ``as_of_ns`` is now on another clock than the scene's."""
     state = {"joints": scene.joints()[0]}
     if with_objects:
         state["objects"] = np.array(list(scene.objects().values()))
     images = {name: scene.image(name) for name in CAMERAS} if with_images else {}
-    return Observation(scene.time_ns, images, state, instruction)
+    now_ns = scene.time_ns if as_of_ns is None else as_of_ns
+    return Observation(now_ns, images, state, instruction)
 
 
 # -- policies --------------------------------------------------------------------------------

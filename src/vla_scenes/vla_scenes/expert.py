@@ -23,7 +23,8 @@ STEP_NS = 50_000_000
 class TabletopExpert:
     """Puts the named cube on the named pad; a pure function of observation and prefix."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: object = None, contract: object = None) -> None:
+        # `scripted:` hands over both; what the expert knows is in the scene.
         self._mover = Mover(STEP_NS / NS_PER_S)
 
     @property
@@ -115,35 +116,30 @@ def view_of(
 
 def committed(prefix: Prefix | None, now_ns: int) -> list[Reference]:
     """Return the plan's references at the chunk's rows from now until it may change."""
-    given: list[Reference] = []
-    while len(given) < ROWS - 1:
-        at_ns = now_ns + len(given) * STEP_NS
-        reference = reference_at(prefix, at_ns)
-        if reference is None:
-            break
-        given.append(reference)
-        assert prefix is not None
-        if at_ns >= prefix.committed_until_ns:
-            break
-    return given
+    if prefix is None:
+        return []
+    until_ns = max(prefix.committed_until_ns, prefix.start_ns)
+    rows = 1 + max(0, -(-(until_ns - now_ns) // STEP_NS))
+    given = [reference_at(prefix, now_ns + row * STEP_NS) for row in range(min(rows, ROWS - 1))]
+    return [reference for reference in given if reference is not None]
 
 
 def reference_at(prefix: Prefix | None, now_ns: int) -> Reference | None:
-    """Return position, velocity and acceleration of the plan now, None if it does not reach."""
-    if prefix is None or len(prefix.values) < 3:
+    """Return position, velocity and acceleration of the plan now, None if there is no plan.
+
+    Before its first knot and after its last one a plan is at rest.
+    """
+    if prefix is None or len(prefix.values) < 4:
         return None
     at = (now_ns - prefix.start_ns) / prefix.step_ns
-    if at < 0:
-        return None
-    if at > len(prefix.values) - 1:
-        return Reference.at_rest(prefix.values[-1])
-    # A quadratic over the knots around: plans may have corners, and a difference of two knots
-    # would take them for accelerations that no limit allows.
-    times_s = (np.arange(len(prefix.values)) - at) * prefix.step_ns / NS_PER_S
+    last = len(prefix.values) - 1
+    if not 0 <= at <= last:
+        return Reference.at_rest(prefix.values[0 if at < 0 else last])
+    # The position is that of a cubic through four knots. The derivatives are of one fitted to
+    # more: plans may have corners, which it must not take for accelerations that no limit allows.
+    times_s = (np.arange(last + 1) - at) * prefix.step_ns / NS_PER_S
     distance = np.abs(times_s)
-    near = np.argsort(distance, kind="stable")[: max(3, int((distance <= 0.06).sum()))]
-    bend, slope, _ = np.polyfit(times_s[near], prefix.values[near], 2)
-    row = min(int(at), len(prefix.values) - 2)
-    share = at - row
-    here = (1 - share) * prefix.values[row] + share * prefix.values[row + 1]
+    near = np.argsort(distance, kind="stable")[: max(5, int((distance <= 0.06).sum()))]
+    here = np.polyfit(times_s[near[:4]], prefix.values[near[:4]], 3)[-1]
+    _, bend, slope, _ = np.polyfit(times_s[near], prefix.values[near], 3)
     return Reference.moving(here, slope, 2 * bend).bounded()
