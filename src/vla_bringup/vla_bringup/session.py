@@ -104,6 +104,8 @@ def stay_private(environment: MutableMapping[str, str] = os.environ) -> int:
     A domain that is set already is kept. Returns the domain.
     """
     environment.setdefault("ROS_DOMAIN_ID", str(random.SystemRandom().randrange(1, 102)))
-    environment["ROS_LOCALHOST_ONLY"] = "1"
+    # Humble knows the first name only; later releases warn about it.
+    if environment.get("ROS_DISTRO") == "humble":
+        environment["ROS_LOCALHOST_ONLY"] = "1"
     environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     return int(environment["ROS_DOMAIN_ID"])

@@ -64,7 +64,7 @@ class SimNode(BridgeNode):
         self._simulation: Simulation | None = None
         self._crash: BaseException | None = None
 
-        self._clock = self.create_publisher(ClockMsg, "/clock", qos.SENSOR)
+        self._clock_topic = self.create_publisher(ClockMsg, "/clock", qos.SENSOR)
         self._factor = self.create_publisher(Float64, "sim/real_time_factor", qos.SENSOR)
         self._joints = {
             name: self.create_publisher(JointState, stream.topic, qos.SENSOR)
@@ -116,7 +116,7 @@ class SimNode(BridgeNode):
         return None if np.isnan(positions).any() else positions
 
     def on_clock(self, now_ns: int) -> None:
-        self._clock.publish(ClockMsg(clock=time_msg(now_ns)))
+        self._clock_topic.publish(ClockMsg(clock=time_msg(now_ns)))
 
     def on_joints(self, positions: Floats, velocities: Floats, now_ns: int) -> None:
         message = joint_state_msg(now_ns, TabletopScene.joint_names, positions, velocities)
