@@ -11,6 +11,7 @@ import numpy as np
 from vla_core.contract.model import Contract
 from vla_core.errors import ChunkError, LimitError, NotReadyError
 from vla_core.execution.acceptance import Accepted, Place, check_addressee, check_chunk
+from vla_core.execution.counters import Counters
 from vla_core.execution.curve import Blend, Constant, Curve, Points, Spline, Times
 from vla_core.execution.guards import Lease, MeasuredState, TickClock, TrackingGuard
 from vla_core.execution.join import Seam, join_named
@@ -18,6 +19,7 @@ from vla_core.execution.limiter import Limiter, Sample, Tip
 from vla_core.execution.modes import TABLE, Condition, Mode, Output
 from vla_core.execution.plan import Plan
 from vla_core.execution.smoothness import SmoothnessMeter
+from vla_core.execution.start import start_positions
 from vla_core.execution.trigger import RequestTrigger
 from vla_core.execution.values import (
     Answer,
@@ -36,22 +38,6 @@ from vla_core.types import Epoch, Prefix
 LIMITER_FAILURES = 10
 JITTER_S = 10.0
 AGREEMENT_S = 0.2  # plans are compared over this time before they are blended
-
-
-@dataclass
-class Counters:
-    """Counted since the task began; names as in `Snapshot`."""
-
-    ticks: int = 0
-    starved_ticks: int = 0
-    chunks_accepted: int = 0
-    chunks_rejected: int = 0
-    rows_dropped_late: int = 0
-    requests_sent: int = 0
-    requests_by_threshold: int = 0
-    requests_failed: int = 0
-    requests_timed_out: int = 0
-    limit_interventions: int = 0
 
 
 @dataclass(frozen=True)
@@ -168,7 +154,7 @@ class Executor:
         self._rejections = self._limiter_failures = 0
         self._tracking.clear()
         self._lease.renew(now_ns)
-        self._is_placed = self._limiter.rest_ns > now_ns and self._has_commanded
+        self._is_placed = self._limiter.rest_ns > now_ns  # still braking from the task before
         self._has_started = self._is_placed
 
     def end_task(self, reason: str, now_ns: int) -> None:
@@ -205,6 +191,7 @@ class Executor:
         self._hold = None
         self._limiter_failures = 0
         self._tracking.clear()
+        self._has_commanded = False
         self.end_task("reset", now_ns)
         self._next_epoch()
 
@@ -490,9 +477,16 @@ class Executor:
         if age_ns > self._settings.measured_age_s * 1e9:
             sentence = f"measured state is {age_ns / 1e9:.2f} s old"
             return Standing(Condition.MEASURED_OLD, sentence)
-        start, outside = self._start_positions()
-        if outside is not None:
-            self._latch(Condition.OUT_OF_PLACE, outside, now_ns)
+        commanded = self._limiter.state(self._limiter.rest_ns)[0].tolist()
+        try:
+            start = start_positions(
+                self._columns,
+                self._measured.positions.tolist(),
+                commanded if self._has_commanded else None,
+                self._settings.start_tolerance,
+            )
+        except LimitError as error:
+            self._latch(Condition.OUT_OF_PLACE, str(error), now_ns)
             return self._stop
         if start is not None:
             self._limiter.place(start, now_ns)
@@ -500,31 +494,6 @@ class Executor:
         if self._hold is not None and self._hold.condition is Condition.MEASURED_OLD:
             self._hold = None  # it is over: what is missing now is a chunk
         return None
-
-    def _start_positions(self) -> tuple[list[float] | None, str | None]:
-        """Return where to start (None: where the last command rests), or why not.
-
-        The last command is kept where the robot is still near it: it sags a little below, and a
-        start from there would drop it by as much again. A gripper that holds something is never
-        near its command, so it always keeps it.
-        """
-        tolerance = self._settings.start_tolerance
-        measured = self._measured.positions.tolist()
-        commanded = self._limiter.state(self._limiter.rest_ns)[0].tolist()
-        start, is_near = [], self._has_commanded
-        for i, column in enumerate(self._columns):
-            lower, upper = column.position or (-math.inf, math.inf)
-            if not column.is_position or (column.is_gripper and self._has_commanded):
-                start.append(commanded[i])
-            elif not lower - tolerance <= measured[i] <= upper + tolerance:
-                return None, (
-                    f"column '{column.name}' is at {measured[i]:.4g} {column.unit}, outside its "
-                    f"limits {lower:g} to {upper:g}: move the robot inside, then reset"
-                )
-            else:
-                start.append(measured[i])
-                is_near = is_near and abs(measured[i] - commanded[i]) <= tolerance
-        return None if is_near else start, None
 
     def _command(self, now_ns: int) -> Command | None:
         """Return what leaves: whatever moves is always brought to rest first."""

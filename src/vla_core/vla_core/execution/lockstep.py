@@ -100,6 +100,7 @@ def run_lockstep(
     mail, refusals, step_ns = _Mail(), list[str](), contract.step_ns
     names = [entry for _, entry in contract.measurements.values()]
     index = [contract.columns.index(column) for column in contract.measurements]
+    executor.reset(start_ns)  # the scene may be another one: start where the robot is
     executor.begin_task(task, start_ns)
     now_ns, end_ns = start_ns, start_ns + round(time_limit_s * 1e9)
     next_lease_ns, succeeded = start_ns, None if is_done is None else False
