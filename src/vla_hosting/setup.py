@@ -12,5 +12,14 @@ setup(
         (f"share/{package}", ["package.xml"]),
     ],
     zip_safe=True,
-    entry_points={"console_scripts": []},
+    entry_points={
+        "console_scripts": [],
+        "vla.policies": [
+            "replay = vla_hosting.replay:open_policy",
+            "scripted = vla_hosting.scripted:open_policy",
+            "worker = vla_hosting.worker:open_policy",
+            "ws = vla_hosting.remote:open_policy",
+            "wss = vla_hosting.remote:open_policy",
+        ],
+    },
 )
