@@ -29,8 +29,8 @@ def test_the_expert_succeeds_through_the_executor_and_never_starves(
     done = run_executed(
         TabletopExpert(), contract, scene, EVAL_SEEDS[1], TASKS[1].instruction, latency_s
     )
-    assert done.result.succeeded and done.refusals == ()
-    assert done.executor.starved_ticks == 0
+    assert done.succeeded and done.lockstep.refusals == ()
+    assert done.lockstep.snapshot.starved_ticks == 0
 
 
 def test_the_limiter_lets_the_expert_pass_unchanged(
@@ -39,8 +39,8 @@ def test_the_limiter_lets_the_expert_pass_unchanged(
     done = run_executed(
         TabletopExpert(), contract, scene, EVAL_SEEDS[2], TASKS[2].instruction, 0.05
     )
-    assert done.executor.chunks_accepted > 4
-    assert done.executor.limit_interventions == 0
+    assert done.lockstep.snapshot.chunks_accepted > 4
+    assert done.lockstep.snapshot.limit_interventions == 0
 
 
 def test_what_reaches_the_servos_is_inside_the_contracts_limits(
@@ -51,6 +51,6 @@ def test_what_reaches_the_servos_is_inside_the_contracts_limits(
     )
     step_s = contract.action.step_s
     for order, limit in enumerate(("velocity", "acceleration", "jerk"), start=1):
-        rate = np.abs(np.diff(done.result.commands, n=order, axis=0)).max(axis=0) / step_s**order
+        rate = np.abs(np.diff(done.commands, n=order, axis=0)).max(axis=0) / step_s**order
         allowed = np.array([getattr(column, limit) for column in contract.action.columns])
         assert (rate <= allowed * 1.01).all(), f"{limit}: {rate.round(2)} against {allowed}"

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_core.errors import InferenceError
-from vla_core.ports import PolicySpec
+from vla_core.ports import EXAMPLE_INSTRUCTION, PolicySpec
 from vla_core.types import NS_PER_S, ActionChunk, Observation, Prefix
 from vla_scenes.kinematics import JOINTS
 from vla_scenes.motion import Mover, Reference, look_ahead, predict
 from vla_scenes.pick_place import GRIPPER, SQUEEZE, View, is_held
 from vla_scenes.tabletop import OBJECT_ENTRIES
-from vla_scenes.tasks import InstructionError, Task, parse
+from vla_scenes.tasks import TASKS, InstructionError, Task, parse
 
 ROWS = 32
 STEP_NS = 50_000_000
@@ -40,6 +40,7 @@ class TabletopExpert:
             step_ns=STEP_NS,
             robot="so101",
             accepts_prefix=True,
+            metadata={EXAMPLE_INSTRUCTION: TASKS[0].instruction},
         )
 
     def infer(self, observation: Observation, prefix: Prefix | None = None) -> ActionChunk:

@@ -1,7 +1,4 @@
-"""Episodes through the core's executor in simulated time: its plan, joins, limits and requests.
-
-The same decisions as in the live stack, without processes and faster than real time.
-"""
+"""The tabletop as the plant of the core's lockstep loop: the live executor in simulated time."""
 
 from __future__ import annotations
 
@@ -11,24 +8,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_core.contract import Contract
-from vla_core.errors import ChunkError
-from vla_core.execution import Answer, Execution, Executor, Request, Snapshot, Task
-from vla_core.ports import Policy
-from vla_core.types import NS_PER_S, ActionChunk
-from vla_scenes.episode import EpisodeResult, observe
+from vla_core.execution import Command, Execution, Executor, Task
+from vla_core.execution.lockstep import Lockstep, run_lockstep
+from vla_core.ports import Policy, PolicySpec
+from vla_core.types import NS_PER_S, Observation
+from vla_scenes.episode import observe
 from vla_scenes.tabletop import TabletopScene
 
-# Simulated time starts here: the executor's clock is never near zero.
-START_NS = 1_000 * NS_PER_S
+
+class TabletopPlant:
+    """A scene as `vla_core.execution.lockstep.Plant`; keeps what was commanded and measured."""
+
+    def __init__(self, scene: TabletopScene, spec: PolicySpec, step_ns: int) -> None:
+        """Take what the policy will ask to see, and the executor's tick."""
+        self._scene, self._spec, self._step_ns = scene, spec, step_ns
+        self.commands: list[NDArray[np.float64]] = []
+        self.measured: list[NDArray[np.float64]] = []
+
+    def positions(self) -> NDArray[np.float64]:
+        """Return measured positions (6,) [rad]."""
+        return self._scene.joints()[0]
+
+    def observe(self, now_ns: int, instruction: str) -> Observation:
+        """Return what the policy takes, as of now."""
+        return observe(
+            self._scene,
+            instruction,
+            with_images=bool(self._spec.images),
+            with_objects="objects" in self._spec.state,
+            as_of_ns=now_ns,
+        )
+
+    def advance(self, command: Command | None) -> None:
+        """Send the next point to the servos and let one tick pass."""
+        if command is not None:
+            self._scene.command(command.positions[0])
+        self.commands.append(self._scene.targets())
+        self._scene.step(self._step_ns)
+        self.measured.append(self._scene.joints()[0])
 
 
 @dataclass(frozen=True, eq=False)
 class Executed:
-    """How an episode went, and what the executor says about it."""
+    """How an episode went, and every servo target and position of it."""
 
-    result: EpisodeResult
-    executor: Snapshot
-    refusals: tuple[str, ...]  # sentences of chunks that the executor did not take
+    lockstep: Lockstep
+    commands: NDArray[np.float64]  # (ticks, 6) [rad]
+    measured: NDArray[np.float64]  # (ticks, 6) [rad]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the scene saw the task done."""
+        return bool(self.lockstep.succeeded)
 
 
 def run_executed(
@@ -61,9 +92,11 @@ def run_executed(
     scene.reset(seed)
     scene.set_task(judged_by or instruction)
     policy.reset()
-    spec = policy.spec
+    spec, start_ns = policy.spec, NS_PER_S
+    plant, executor = TabletopPlant(scene, spec, contract.step_ns), Executor(contract)
+    executor.activate(start_ns)
     task = Task(
-        task_id="lockstep",
+        task_id=f"seed {seed}",
         instruction=instruction,
         policy=spec.name,
         columns=spec.columns,
@@ -72,89 +105,15 @@ def run_executed(
         horizon_rows=horizon_rows,
         execution=execution or Execution(),
     )
-    run = _Run(scene, policy, contract, task, round(latency_s * NS_PER_S))
-    return run.play(seed, START_NS + round(max_s * NS_PER_S))
-
-
-@dataclass(frozen=True, eq=False)
-class _Pending:
-    answer: Answer
-    due_ns: int
-
-
-class _Run:
-    """One episode: tick, command, step; answers arrive after their latency."""
-
-    def __init__(
-        self, scene: TabletopScene, policy: Policy, contract: Contract, task: Task, latency_ns: int
-    ) -> None:
-        self._scene, self._policy, self._task = scene, policy, task
-        self._tick_ns, self._latency_ns = contract.step_ns, latency_ns
-        self._executor = Executor(contract)
-        self._executor.activate(START_NS)
-        self._executor.begin_task(task, START_NS)
-        self._pending: _Pending | None = None
-        self._refusals: list[str] = []
-        self._commands: list[NDArray[np.float64]] = []
-        self._measured: list[NDArray[np.float64]] = []
-
-    @property
-    def _now_ns(self) -> int:
-        return START_NS + self._scene.time_ns
-
-    def play(self, seed: int, until_ns: int) -> Executed:
-        while self._now_ns < until_ns and not self._scene.success():
-            self._tick()
-        result = EpisodeResult(
-            seed=seed,
-            instruction=self._task.instruction,
-            succeeded=self._scene.success(),
-            duration_s=self._scene.time_ns / NS_PER_S,
-            chunks=self._executor.snapshot(self._now_ns).chunks_accepted,
-            commands=np.array(self._commands),
-            measured=np.array(self._measured),
-        )
-        return Executed(result, self._executor.snapshot(self._now_ns), tuple(self._refusals))
-
-    def _tick(self) -> None:
-        now = self._now_ns
-        self._executor.renew_lease(self._task.task_id, now)
-        self._measure()
-        self._deliver(now)
-        decision = self._executor.tick(now)
-        if decision.command is not None:
-            self._scene.command(decision.command.positions[0])
-        if decision.request is not None:
-            self._ask(decision.request)
-        self._commands.append(self._scene.targets())
-        self._scene.step(self._tick_ns)
-        self._measured.append(self._scene.joints()[0])
-
-    def _measure(self) -> None:
-        now, positions = self._now_ns, self._scene.joints()[0]
-        self._executor.measure(self._scene.joint_names, positions.tolist(), now, now)
-
-    def _ask(self, request: Request) -> None:
-        spec, now = self._policy.spec, self._now_ns
-        observation = observe(
-            self._scene,
-            self._task.instruction,
-            with_images=bool(spec.images),
-            with_objects="objects" in spec.state,
-            as_of_ns=now,
-        )
-        chunk = self._policy.infer(observation, request.prefix if spec.accepts_prefix else None)
-        self._pending = _Pending(self._answer(request, chunk), now + self._latency_ns)
-
-    def _answer(self, request: Request, chunk: ActionChunk) -> Answer:
-        return Answer(request.request_id, request.epoch, request.policy, chunk)
-
-    def _deliver(self, now_ns: int) -> None:
-        """Hand over an answer that is due; a refusal is the executor's to count and mend."""
-        if self._pending is None or now_ns < self._pending.due_ns:
-            return
-        pending, self._pending = self._pending, None
-        try:
-            self._executor.accept(pending.answer, now_ns)
-        except ChunkError as error:
-            self._refusals.append(str(error))
+    lockstep = run_lockstep(
+        executor,
+        contract,
+        task,
+        policy,
+        plant,
+        time_limit_s=max_s,
+        latency_s=lambda: latency_s,
+        is_done=scene.success,
+        start_ns=start_ns,
+    )
+    return Executed(lockstep, np.array(plant.commands), np.array(plant.measured))
