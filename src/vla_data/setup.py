@@ -6,7 +6,7 @@ setup(
     name=package,
     version="0.1.0",
     packages=find_packages(exclude=["test", "test.*"]),
-    package_data={package: ["py.typed"]},
+    package_data={package: ["py.typed", "report/page.css", "report/page.js"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package}"]),
         (f"share/{package}", ["package.xml"]),

@@ -182,15 +182,13 @@ class Recording:
                 return name
         return None
 
-    def images(self, stream: str) -> Iterator[tuple[int, Any]]:
-        """Yield stamp and message of each image of a stream, as they were recorded."""
-        topic = self.topic(self.robot.images[stream].topic)
-        if topic is None:
-            return
+    def images(self, *streams: str) -> Iterator[tuple[str, int, Any]]:
+        """Yield stream, stamp and message of each image of some streams, as they arrived."""
+        topics = {self.topic(self.robot.images[name].topic): name for name in streams}
         with BagReader(self.path) as bag:
-            for message in bag.messages([topic]):
+            for message in bag.messages([topic for topic in topics if topic]):
                 decoded = message.decode()
-                yield stamp_ns(decoded.header.stamp), decoded
+                yield topics[message.topic], stamp_ns(decoded.header.stamp), decoded
 
     def state_at(self, ros_ns: int) -> State | None:
         """Return the newest state of the executor not later than a time."""

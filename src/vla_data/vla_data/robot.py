@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vla_core.errors import ConfigurationError
 
-POSITIONS = ("joint_position", "gripper")
+POSITION_KINDS = ("joint_position", "gripper")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Column:
 
     name: str
     is_position: bool
+    is_gripper: bool
     unit: str
     lower: float  # -inf for velocity columns
     upper: float
@@ -121,12 +122,13 @@ def _robot(contract: Mapping[str, Any]) -> Robot:
 
 
 def _column(entry: Mapping[str, Any]) -> Column:
-    is_position = entry["kind"] in POSITIONS
+    is_position = entry["kind"] in POSITION_KINDS
     lower, upper = entry["position"] if is_position else (-np.inf, np.inf)
     bounds = [float(entry[name]) for name in ("velocity", "acceleration", "jerk")]
     if not all(np.isfinite(bound) and bound > 0 for bound in bounds):
         raise ValueError(f"limits of column '{entry['name']}': {bounds}")
-    return Column(entry["name"], is_position, entry["unit"], float(lower), float(upper), *bounds)
+    kind = (is_position, entry["kind"] == "gripper", entry["unit"])
+    return Column(entry["name"], *kind, float(lower), float(upper), *bounds)
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

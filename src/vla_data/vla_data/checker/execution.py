@@ -6,12 +6,12 @@ Definitions, per tick of a running task, once the first chunk of its epoch has a
 - *observation age*: the tick minus the start time of that chunk;
 - *seam*: a tick at which that chunk is another one than at the tick before;
 - *seam gap*: how far the two plans of a seam are apart: mean over their first `SEAM_S` in common,
-  largest over the position columns. The policy's doing;
+  largest over the joints. The policy's doing;
 - *seam step*: change of commanded velocity (acceleration) from tick to tick at a seam beyond the
-  95th percentile of that change elsewhere, largest over the columns. The join's doing.
+  95th percentile of that change elsewhere, largest over the joints. The join's doing.
 
-A chunk that finds the robot at rest since before its start time is shifted to start when it
-arrives, as the design has it.
+Grippers count neither in seams nor in the jerk: there the newest plan simply wins. A chunk that
+finds the robot at rest since before its start time is shifted to start when it arrives.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def _judge(recording: Recording, name: str, start_ns: int, end_ns: int) -> Execu
     starts = [chunks[newest[i]].start_ns for i in kept]
     stamps = np.array([commands[i].stamp_ns for i in kept], np.int64)
     seams = [i for i in kept if i and newest[i] != newest[i - 1] >= 0]
-    steps = _seam_steps(commands, [commands[i].stamp_ns for i in seams])
+    joints = np.array([not recording.robot.columns[name].is_gripper for name in columns])
+    steps = _seam_steps(commands, [commands[i].stamp_ns for i in seams], joints)
     return Execution(
         ticks=len(kept),
         starved=int((stamps > np.array(ends, np.int64)).sum()) if kept else 0,
@@ -91,7 +92,7 @@ def _judge(recording: Recording, name: str, start_ns: int, end_ns: int) -> Execu
         seam_steps_velocity=steps[0],
         seam_steps_acceleration=steps[1],
         seams_ns=np.array([commands[i].stamp_ns for i in seams], np.int64),
-        jerk_rms=_jerk_rms(commands),
+        jerk_rms=_jerk_rms(commands, joints),
         chunks=len(chunks),
     )
 
@@ -148,17 +149,20 @@ def _gap(
 ) -> float:
     old, new = chunks[number - 1], chunks[number]
     times = at_ns + np.arange(0, round(SEAM_S * NS) + 1, new.step_ns)
-    positions = [
+    known = recording.robot.columns
+    joints = [
         i
         for i, name in enumerate(new.columns)
-        if name in columns and recording.robot.columns[name].is_position
+        if name in columns and known[name].is_position and not known[name].is_gripper
     ]
-    apart = np.abs(new.at(times) - old.at(times))[:, positions]
+    apart = np.abs(new.at(times) - old.at(times))[:, joints]
     common = apart[np.isfinite(apart).all(axis=1)]
     return float(common.mean(axis=0).max()) if len(common) else float("nan")
 
 
-def _seam_steps(commands: Sequence[Command], seams_ns: Sequence[int]) -> tuple[Floats, Floats]:
+def _seam_steps(
+    commands: Sequence[Command], seams_ns: Sequence[int], joints: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
     found: list[list[float]] = [[], []]
     for segment in segments(commands):
         mine = [
@@ -168,14 +172,16 @@ def _seam_steps(commands: Sequence[Command], seams_ns: Sequence[int]) -> tuple[F
         ]
         if len(segment.times_ns) < 8 or not mine:
             continue
-        for order, steps in enumerate(_steps_of(segment, mine)):
+        for order, steps in enumerate(_steps_of(segment, mine, joints)):
             found[order] += steps
     return np.array(found[0]), np.array(found[1])
 
 
-def _steps_of(segment: Segment, seams_ns: Sequence[int]) -> list[list[float]]:
+def _steps_of(
+    segment: Segment, seams_ns: Sequence[int], joints: NDArray[np.bool_]
+) -> list[list[float]]:
     """Return, per seam, by how much velocity and acceleration change more than elsewhere."""
-    velocity, acceleration, _ = differences(segment.times_ns, segment.values)
+    velocity, acceleration, _ = differences(segment.times_ns, segment.values[:, joints])
     result = []
     for order, rate in ((2, velocity), (3, acceleration)):
         change = np.abs(np.diff(rate, axis=0))  # (N - order, A), ends at point i + order
@@ -192,9 +198,9 @@ def _steps_of(segment: Segment, seams_ns: Sequence[int]) -> list[list[float]]:
     return result
 
 
-def _jerk_rms(commands: Sequence[Command]) -> float:
+def _jerk_rms(commands: Sequence[Command], joints: NDArray[np.bool_]) -> float:
     jerks = [
-        differences(segment.times_ns, segment.values)[2]
+        differences(segment.times_ns, segment.values[:, joints])[2]
         for segment in segments(commands)
         if len(segment.times_ns) > 3
     ]

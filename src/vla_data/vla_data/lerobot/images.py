@@ -46,7 +46,14 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, fps: int, height: int, width: int, crf: int = 23, gop: int = 2
+        self,
+        path: Path,
+        fps: int,
+        height: int,
+        width: int,
+        crf: int = 23,
+        gop: int = 2,
+        preset: str = "veryfast",
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.frames = 0
@@ -57,7 +64,7 @@ class VideoWriter:
         self._stream.pix_fmt = "yuv420p"
         self._stream.gop_size = gop
         self._stream.thread_count = 1
-        self._stream.options = {"crf": str(crf), "preset": "veryfast", "bf": "0"}
+        self._stream.options = {"crf": str(crf), "preset": preset, "bf": "0"}
 
     def append(self, image: Image) -> None:
         """Add one frame."""
