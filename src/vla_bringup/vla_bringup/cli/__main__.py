@@ -37,9 +37,11 @@ FOREIGN = (
     Command("record", "record a running robot", "vla_record.cli"),
     Command("replay", "run the core again on a recording", "vla_data.replay_cli"),
     Command("convert", "rosbag2 to a LeRobot dataset, and back", "vla_data.convert_cli"),
+    Command("check", "judge the commands in a recording", "vla_data.check_cli"),
+    Command("report", "metrics, plots and video of a recording", "vla_data.report_cli"),
     Command("train", "train a policy", "vla_models.train"),
     Command("eval", "evaluate a policy on lockstep episodes", "vla_models.evaluate"),
-    Command("serve", "serve a policy over WebSocket", "vla_hosting.server"),
+    Command("serve", "serve a policy over WebSocket", "vla_hosting.serve"),
 )
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vla_bringup import paths, results
+from vla_bringup import paths
 from vla_bringup.cli.common import add_graph
 from vla_bringup.cli.progress import ProgressLine
 from vla_bringup.cli.up import graph_from
 from vla_bringup.graph import Graph
 from vla_bringup.session import Episode, running, stay_private
 from vla_core.errors import ConfigurationError
+from vla_data import report
 
 # Seeds of evaluation; demonstrations for training take lower ones (`vla_scenes.layout`).
 FIRST_SEED = 1_000_000
@@ -43,15 +44,27 @@ def main(arguments: argparse.Namespace) -> int:
     say_graph(console, graph, folder)
     episodes = play(graph, folder, arguments, console, began)
     with console.status("computing the metrics from the recording"):
-        metrics = results.compute(folder, episodes, video=not arguments.no_video)
-    text = json.dumps(metrics, indent=2) + "\n"
-    (folder / "metrics.json").write_text(text)
+        metrics = report.make_report(
+            folder / "bag", folder, [judged(e) for e in episodes], video=not arguments.no_video
+        )
     if arguments.json:
-        arguments.json.write_text(text)
-    console.print(results.table(metrics))
-    for file in results.files(folder):
-        console.print(f"  {file}", soft_wrap=True)
+        arguments.json.write_text(json.dumps(metrics.to_json(), indent=2) + "\n")
+    console.print(report.table(metrics))
+    console.print(f"everything is in {folder}", soft_wrap=True)
     return 0
+
+
+def judged(episode: Episode) -> report.Episode:
+    """Return what only the one who asked knows of an episode."""
+    outcome = episode.outcome
+    return report.Episode(
+        task_id=outcome.task_id,
+        instruction=episode.instruction,
+        seed=episode.seed,
+        success=outcome.success,
+        ended=outcome.how,
+        duration_s=episode.duration_s,
+    )
 
 
 def say_graph(console: Console, graph: Graph, folder: Path) -> None:

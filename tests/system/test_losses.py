@@ -1,0 +1,126 @@
+"""What the robot does when a process dies in the middle of a motion, judged at the receiver.
+
+One graph and one recording for all: each test breaks something, sees the arm come to rest, hears
+why, and sees the task go on after the restart. The last test judges the whole recording.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from world import ROOT, World, world
+
+from vla_data.checker import check, time_to_rest
+from vla_data.recording import Recording
+from vla_interfaces.msg import ExecutorState
+
+INSTRUCTION = "put the red cube on the yellow pad"
+# The servos follow their targets about this much later (`vla_scenes.world`).
+SERVO_LAG_S = 0.1
+# From one state message to the next, and from a death to its discovery by a peer.
+EVENTS: dict[str, tuple[int, float]] = {}  # what -> simulated time, time to rest allowed [s]
+RUNNING, HOLDING = ExecutorState.MODE_RUNNING, ExecutorState.MODE_HOLDING
+
+
+def configuration(folder: Path) -> Path:
+    """Return a configuration in which the expert needs the cameras, as learned policies do."""
+    policies = folder / "config" / "policies"
+    policies.mkdir(parents=True)
+    (folder / "config" / "robots").symlink_to(ROOT / "config" / "robots")
+    (policies / "watchful.yaml").write_text(
+        "name: watchful\nrobot: so101\nuri: scripted:policies:WatchfulExpert\n"
+        "streams: {joints: joints, objects: objects, front: front, wrist: wrist}\n"
+        "execution: {mode: async, horizon_rows: 16, join: blend}\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The running graph."""
+    folder = tmp_path_factory.mktemp("losses")
+    here = str(Path(__file__).parent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([here, os.environ.get("PYTHONPATH", "")]))
+        with world(folder / "run", "watchful", configuration(folder)) as running:
+            yield running
+
+
+def finishes(arena: World, handle: object) -> None:
+    """Assert that the task goes on and is done."""
+    outcome = arena.client.result(handle, 45.0)
+    assert outcome.success, outcome
+
+
+def test_a_killed_policy_is_missed_and_the_task_goes_on_with_the_next_one(arena: World) -> None:
+    handle = arena.begin(INSTRUCTION, 11)
+    left = arena.state.plan_left
+    at = arena.kill("policy")
+    # What is planned is still played: that is the safety net of a long chunk.
+    EVENTS["policy killed"] = at, max(left, 1.6) + arena.braking_s() + SERVO_LAG_S
+    arena.until_mode(HOLDING, 5.0, "the executor did not hold without a policy")
+    assert arena.state.reason
+    arena.until_mode(RUNNING, 30.0, "the executor did not go on with the new policy")
+    finishes(arena, handle)
+
+
+def test_a_killed_executor_leaves_the_arm_in_its_braking_tail(arena: World) -> None:
+    handle = arena.begin(INSTRUCTION, 12)
+    at = arena.kill("executor")
+    EVENTS["executor killed"] = at, arena.deadline_s() + arena.braking_s() + SERVO_LAG_S
+    arena.session.state = None
+    arena.until(lambda: arena.session.state is not None, 30.0, "no new executor came")
+    arena.until_mode(RUNNING, 30.0, "the task did not go on under a renewed lease")
+    finishes(arena, handle)
+
+
+def test_lost_cameras_are_named_and_the_task_goes_on_when_they_are_back(arena: World) -> None:
+    handle = arena.begin(INSTRUCTION, 13)
+    at, left = arena.now_ns, arena.state.plan_left
+    set_cameras(arena, False)
+    EVENTS["cameras lost"] = at, max(left, 1.6) + arena.braking_s() + SERVO_LAG_S
+    arena.until_mode(HOLDING, 5.0, "the executor did not hold without cameras")
+    arena.until(lambda: "front" in arena.state.reason or "wrist" in arena.state.reason, 3.0,
+                "the reason does not name a camera")  # fmt: skip
+    set_cameras(arena, True)
+    arena.until_mode(RUNNING, 10.0, "the executor did not go on with the cameras")
+    finishes(arena, handle)
+
+
+def test_the_recording_shows_rest_in_time_and_no_limit_violated(arena: World) -> None:
+    assert set(EVENTS) == {"policy killed", "executor killed", "cameras lost"}
+    arena.runner.stop()
+    recording = Recording(arena.folder / "bag")
+    joints = recording.series["joints"]
+    for event, (at, allowed_s) in EVENTS.items():
+        # What comes after the restart is another motion.
+        until = at + round((allowed_s + 0.5) * 1e9)
+        rest_s = time_to_rest(stretch(joints, until), at)
+        assert rest_s <= allowed_s, f"{event}: at rest after {rest_s:.2f} s, allowed {allowed_s:.2f}"
+    assert check(recording).violations == []
+
+
+def stretch(series, until_ns: int):  # type: ignore[no-untyped-def]
+    """Return the samples before a time."""
+    from dataclasses import replace
+
+    kept = series.stamps_ns <= until_ns
+    return replace(
+        series,
+        stamps_ns=series.stamps_ns[kept],
+        arrived_ns=series.arrived_ns[kept],
+        values=series.values[kept],
+    )
+
+
+def set_cameras(arena: World, publish: bool) -> None:
+    """Silence the cameras, or bring them back."""
+    value = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=publish)
+    request = SetParameters.Request(parameters=[Parameter(name="publish_cameras", value=value)])
+    answer = arena.client.call(SetParameters, "bridge/set_parameters", request)
+    assert answer.results[0].successful, answer.results[0].reason
