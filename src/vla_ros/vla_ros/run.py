@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -19,6 +20,8 @@ from vla_core.errors import VlaError
 from vla_ros.lifecycle import ManagedNode
 
 OK, CRASHED, REFUSED = 0, 1, 2
+# ros2 launch passes on a Ctrl-C that the terminal has already sent to every process.
+SAME_SIGNAL_S = 1.0
 SWITCH_INTERVAL_S = 0.001  # Python's 5 ms would be the jitter of every thread that ticks
 
 
@@ -26,7 +29,7 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
     """Spin the node that ``make`` returns until a signal; return the exit code.
 
     0: ended by a signal; 1: an exception escaped from a callback; 2: the node refused to start
-    (configuration), with the reason in the log. A second signal during the end kills at once.
+    (configuration), with the reason in the log. Another signal after a second kills.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # rclpy's own handlers shut the context down first, and then no stop could be sent any more.
@@ -47,12 +50,23 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
         get_logger("vla").fatal(traceback.format_exc())
         return CRASHED
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
+        _kill_on_another_signal()
         if node is not None:
             _take_down(node)
         executor.shutdown(timeout_sec=1.0)
         rclpy.try_shutdown()
+
+
+def _kill_on_another_signal() -> None:
+    since = time.monotonic()
+
+    def kill(number: int, _: object) -> None:
+        if time.monotonic() - since > SAME_SIGNAL_S:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, kill)
 
 
 def _take_down(node: Node) -> None:
