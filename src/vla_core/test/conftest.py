@@ -148,8 +148,12 @@ class Judge:
             assert times[0] > self._last[0], "target times must rise"
             before = self._last[1:]
             rows = tuple(np.vstack([old, part]) for old, part in zip(before, rows, strict=True))
-            times = np.concatenate([[self._last[0]], times])
-        self._check(times, *rows)
+            # A tick that comes early leaves the last command before its first point: the robot
+            # never gets there, and the two points are apart by the way back and forth.
+            way_ns = STEP + abs(command.stamp_ns - self._last[0])
+            self._check(np.concatenate([[times[0] - way_ns], times]), *rows)
+        else:
+            self._check(times, *rows)
         assert np.abs(command.velocities[-1]).max() == 0.0, "a command ends at rest"
         assert np.abs(command.accelerations[-1]).max() == 0.0
         self._last = (

@@ -578,8 +578,8 @@ class Executor:
     def _set_back(self, offset_ns: int, now_ns: int) -> None:
         """Carry on in the new time where the old time ended."""
         self._limiter.shift(offset_ns)
-        self._lease.shift(offset_ns)
-        self._measured.shift(offset_ns)
+        self._lease.shift(offset_ns, now_ns)
+        self._measured.shift(offset_ns, now_ns)
         self._jitter.forget_last()
         self._tracking.clear()
         self._next_epoch()

@@ -14,6 +14,13 @@ from vla_core.contract.model import Contract
 Array = NDArray[np.float64]
 
 
+def _in_new_time(instant_ns: int, offset_ns: int, now_ns: int) -> int:
+    """Return an instant after a jump of the clock, noted before the jump or already after it."""
+    moved_ns = instant_ns + offset_ns
+    possible = [known_ns for known_ns in (instant_ns, moved_ns) if known_ns <= now_ns]
+    return max(possible, default=moved_ns)
+
+
 class Lease:
     """The router's permission to move, for one task and a short time."""
 
@@ -33,10 +40,10 @@ class Lease:
         """Whether the permission is young enough."""
         return self._renewed_ns is not None and now_ns - self._renewed_ns <= self._duration_ns
 
-    def shift(self, offset_ns: int) -> None:
+    def shift(self, offset_ns: int, now_ns: int) -> None:
         """Follow a jump of the clock."""
         if self._renewed_ns is not None:
-            self._renewed_ns += offset_ns
+            self._renewed_ns = _in_new_time(self._renewed_ns, offset_ns, now_ns)
 
 
 class MeasuredState:
@@ -79,9 +86,12 @@ class MeasuredState:
         """Positions (A,); NaN: missing, or a velocity column."""
         return self._positions
 
-    def shift(self, offset_ns: int) -> None:
+    def shift(self, offset_ns: int, now_ns: int) -> None:
         """Follow a jump of the clock."""
-        self._stamps = [None if stamp is None else stamp + offset_ns for stamp in self._stamps]
+        self._stamps = [
+            None if stamp is None else _in_new_time(stamp, offset_ns, now_ns)
+            for stamp in self._stamps
+        ]
 
 
 @dataclass
