@@ -12,8 +12,8 @@ from synthetic import CONTRACT, MS, NS, STEP, Run, Tick, record
 import vla_data.checker
 from vla_core.errors import ConfigurationError
 from vla_data.checker import Verdict, check, time_to_rest
-from vla_data.checker.reference import differences, interpolate, segments
-from vla_data.recording import Command, Recording, Series
+from vla_data.checker.reference import differences, segments
+from vla_data.recording import Recording, Series
 from vla_data.robot import read_robot
 
 START = 100 * NS
@@ -125,6 +125,26 @@ def test_a_command_without_a_tail_is_found(tmp_path: Path) -> None:
     assert verdict(tmp_path, spoiled(bare)).by_kind == {"rest": 1}
 
 
+def test_a_single_row_at_rest_is_a_tail(tmp_path: Path) -> None:
+    def hold(tick: Tick) -> Tick | None:
+        if tick.stamp_ns <= AT:
+            return tick
+        if tick.stamp_ns < AT + NS:
+            return None  # at rest at the end of the tail
+        end = resting[0]
+        return Tick(tick.stamp_ns, np.array([STEP]), end[None], 0 * end[None], 0 * end[None])
+
+    resting: list[np.ndarray] = []
+
+    def spoil(tick: Tick) -> Tick | None:
+        if tick.stamp_ns == AT:
+            resting.append(tick.positions[-1])
+        return hold(tick)
+
+    run = Run(spoil=spoil, modes={0.0: 2, 1.0: 4})
+    assert verdict(tmp_path, run).by_kind == {}
+
+
 def test_nan_is_found_in_any_field(tmp_path: Path) -> None:
     def spoil(tick: Tick) -> Tick:
         accelerations = tick.accelerations.copy()
@@ -173,25 +193,6 @@ def test_missed_ticks_are_judged_along_the_tail_that_was_played(tmp_path: Path) 
     between = (segment.times_ns > AT) & (segment.times_ns <= AT + 4 * STEP)
     assert segment.times_ns[between].tolist() == [AT + 2 * STEP, AT + 4 * STEP]
     assert segment.values[between] == pytest.approx(last.positions[1:3])
-
-
-def test_a_receiver_between_two_rows_is_where_the_curve_is(tmp_path: Path) -> None:
-    recording = Recording(
-        record(tmp_path / "bag", Run(spoil=lambda t: None if t.stamp_ns == AT else t))
-    )
-    (segment,) = segments(recording.commands["arm"])
-    last = next(c for c in segment.commands if c.stamp_ns == AT - STEP)
-    row = segment.times_ns.tolist().index(AT + STEP)
-    assert segment.values[row] == pytest.approx(interpolate(last, 2 * STEP))
-    assert (last.positions[0] < segment.values[row]).all()
-    assert (segment.values[row] < last.positions[1]).all()
-
-
-def test_between_two_points_a_receiver_moves_along_a_quintic() -> None:
-    t = np.array([0.1, 0.14])
-    rows = [np.stack([t**k * c, t**k], axis=1) for k, c in ((5, 1), (4, 5), (3, 20))]
-    command = Command(0, 0, (t * NS).astype(np.int64), *rows)
-    assert interpolate(command, 125 * MS)[0] == pytest.approx(0.125**5, rel=1e-9)
 
 
 def test_times_may_be_uneven_without_a_false_alarm() -> None:

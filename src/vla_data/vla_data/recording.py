@@ -24,6 +24,7 @@ Times = NDArray[np.int64]
 EpochKey = tuple[int, int]  # boot id, counter
 
 INACTIVE, IDLE, RUNNING, DEGRADED, HOLDING, STOPPED = range(6)
+STATE_NS = NS // 10  # between two states of the executor
 FIELDS = ("positions", "velocities", "accelerations")  # of a point of a trajectory
 MODES = ("inactive", "idle", "running", "degraded", "holding", "stopped")
 
@@ -204,7 +205,9 @@ class Recording:
         self.chunks = [_chunk(m) for m in self._of(bag, "action_chunk")]
         self.requests = [_request(m) for m in self._of(bag, "inference_request")]
         self.failures = [m.decode().message for m in self._of(bag, "inference_failure")]
-        self.states = [_state(m) for m in self._of(bag, "executor/state")]
+        states = [_state(m) for m in self._of(bag, "executor/state")]
+        # Before simulated time has begun, stamps are 0.
+        self.states = sorted(states, key=lambda state: (state.stamp_ns, state.arrived_ns))
         self._state_stamps = np.array([state.stamp_ns for state in self.states], np.int64)
         self.stops = [_stop(m) for m in self._of(bag, "emergency_stop")]
         self.policies = [m.decode() for m in self._of(bag, "policy/state")]
@@ -343,16 +346,16 @@ def _series(messages: Iterator[Message], entries: tuple[str, ...], field: str) -
 
 
 def _tasks(states: Sequence[State]) -> Iterator[Task]:
-    """Yield each stretch of states with one task; it ends with the first state without it."""
-    begun: State | None = None
-    for state in states:
-        if begun is not None and state.task_id != begun.task_id:
-            yield Task(
-                begun.task_id, begun.instruction, begun.policy, begun.stamp_ns, state.stamp_ns
-            )
-            begun = None
-        if begun is None and state.task_id:
-            begun = state
-    if begun is not None:
-        last = states[-1].stamp_ns
-        yield Task(begun.task_id, begun.instruction, begun.policy, begun.stamp_ns, last)
+    """Yield each task from its first state to the state after its last, in order.
+
+    A restarted executor goes on with the same task: that is one task.
+    """
+    of: dict[str, list[int]] = {}
+    for i, state in enumerate(states):
+        if state.task_id:
+            of.setdefault(state.task_id, []).append(i)
+    for task_id, found in of.items():
+        first, last = states[found[0]], states[found[-1]]
+        after = states[found[-1] + 1] if found[-1] + 1 < len(states) else last
+        end = after if after.stamp_ns - last.stamp_ns < 2 * STATE_NS else last
+        yield Task(task_id, first.instruction, first.policy, first.stamp_ns, end.stamp_ns)

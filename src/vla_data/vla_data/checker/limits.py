@@ -46,9 +46,11 @@ def check_limits(recording: Recording) -> list[Violation]:
         commands = recording.commands[name]
         judge = _Judge(recording.robot, receiver)
         if receiver.msgtype == "trajectory_msgs/msg/JointTrajectory":
+            before: Segment | None = None
             for segment in segments(commands):
                 found += judge.segment(segment)
-                found += judge.start(segment, recording.series)
+                found += judge.start(segment, before, recording.series)
+                before = segment
         else:
             found += judge.plain(commands)
         found += _gaps(recording, name, receiver, commands)
@@ -79,23 +81,25 @@ class _Judge:
             yield from self._points(command)
             yield from self._tail(segment, i, command)
 
-    def start(self, segment: Segment, series: dict[str, Series]) -> Iterator[Violation]:
-        """Judge the first point: from rest, and from where the robot was."""
+    def start(
+        self, segment: Segment, before: Segment | None, series: dict[str, Series]
+    ) -> Iterator[Violation]:
+        """Judge a first point: out of rest, and from where the robot is or was told to be."""
         command, h = segment.commands[0], self._step_ns / 1e9
         if not command.is_finite:
             return
-        reach = {
-            "velocity": self._limits["jerk"] * h * h / 2,
-            "acceleration": self._limits["jerk"] * h,
-        }
-        given = {"velocity": command.velocities[0], "acceleration": command.accelerations[0]}
-        for name, bound in reach.items():
-            yield from self._over(
-                "start", np.abs(given[name])[None], bound, [command.stamp_ns], "tick"
-            )
-        measured = _measured(series, self.columns, command.stamp_ns)
-        away = np.abs(command.positions[0] - measured)
-        yield from self._over("start", away[None], np.full(len(away), START), [command.stamp_ns])
+        stamp = [command.stamp_ns]
+        for given, reach in (
+            (command.velocities[0], self._limits["jerk"] * h * h / 2),
+            (command.accelerations[0], self._limits["jerk"] * h),
+        ):
+            yield from self._over("start", np.abs(given)[None], reach, stamp)
+        away = np.abs(command.positions[0] - _measured(series, self.columns, command.stamp_ns))
+        if before is not None:
+            rest = before.commands[-1].positions[-1]
+            onward = np.abs(command.positions[0] - rest) <= self._limits["jerk"] * h**3
+            away = np.where(onward, 0.0, away)  # it goes on from the last command
+        yield from self._over("start", away[None], np.full(len(away), START), stamp)
 
     def plain(self, commands: Sequence[Command]) -> Iterator[Violation]:
         """Judge commands of one row: velocities, whose derivatives are acceleration and jerk."""
@@ -145,8 +149,9 @@ class _Judge:
 
     def _tail(self, segment: Segment, i: int, command: Command) -> Iterator[Violation]:
         """Judge the way from the points before, through row 0, along the whole tail."""
-        if len(command.times_ns) < 2:
-            yield Violation("rest", command.stamp_ns, "all columns", np.nan, 0.0, "tail")
+        if len(command.times_ns) < 2:  # one row is its own tail, if it is at rest
+            if not _is_at_rest(command):
+                yield Violation("rest", command.stamp_ns, "all columns", np.nan, 0.0, "tail")
             return
         at = segment.first_point[i]
         before = slice(max(0, at - 2), at)
@@ -189,6 +194,10 @@ class _Judge:
                 float(limit[column]),
                 where,
             )
+
+
+def _is_at_rest(command: Command) -> bool:
+    return not command.velocities[-1].any() and not command.accelerations[-1].any()
 
 
 def _measured(series: dict[str, Series], columns: Sequence[str], at_ns: int) -> Floats:

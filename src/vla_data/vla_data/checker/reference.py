@@ -1,8 +1,9 @@
 """The motion that a receiver was told to make, put together from its commands.
 
 A receiver plays the next point of each command; where the next command is late it goes on along
-the braking tail. So the points that count are row 0 of each command, those rows of its tail that
-were due before the following command took over, and where the tail was at that instant.
+the braking tail. So the points that count are row 0 of each command and those rows of its tail
+that were due before the following command took over. (Between two rows receivers differ: no point
+there was ever told, so none is judged.)
 """
 
 from __future__ import annotations
@@ -84,31 +85,5 @@ def _segment(group: Sequence[Command]) -> Segment:
 def _played(command: Command, until_ns: int | None) -> tuple[Times, Floats]:
     """Return the points of a command that a receiver passed before the next one took over."""
     due = command.stamp_ns + command.times_ns
-    if until_ns is None or until_ns <= due[0]:
-        return due[:1], command.positions[:1]
-    count = int(np.searchsorted(due, until_ns, side="right"))
-    times, rows = due[:count], command.positions[:count]
-    if due[count - 1] == until_ns or count == len(due):
-        return times, rows
-    there = interpolate(command, until_ns - command.stamp_ns)
-    return np.append(times, until_ns), np.concatenate([rows, there[None]])
-
-
-def interpolate(command: Command, at_ns: int) -> Floats:
-    """Return the positions between two rows, (A,): quintic, as trajectory controllers do it.
-
-    Without velocities and accelerations the way between two points is straight.
-    """
-    k = int(np.searchsorted(command.times_ns, at_ns, side="right")) - 1
-    p, q = command.positions[k], command.positions[k + 1]
-    h = (command.times_ns[k + 1] - command.times_ns[k]) / NS
-    s = (at_ns - command.times_ns[k]) / NS / h
-    v, w = command.velocities[k] * h, command.velocities[k + 1] * h
-    a, b = command.accelerations[k] * h * h, command.accelerations[k + 1] * h * h
-    if not np.isfinite([v, w, a, b]).all():
-        return np.asarray(p + s * (q - p))
-    d = q - p
-    c3 = 10 * d - 6 * v - 4 * w - 1.5 * a + 0.5 * b
-    c4 = -15 * d + 8 * v + 7 * w + 1.5 * a - b
-    c5 = 6 * d - 3 * (v + w) - 0.5 * (a - b)
-    return np.asarray(p + s * (v + s * (a / 2 + s * (c3 + s * (c4 + s * c5)))))
+    count = 1 if until_ns is None else max(1, int(np.searchsorted(due, until_ns, side="right")))
+    return due[:count], command.positions[:count]
