@@ -39,6 +39,8 @@ COMMANDS = (
     Command("record", "record bags with all that replay and training need"),
     Command("replay", "play a bag through the core and compare the commands"),
     Command("convert", "bags to a LeRobot dataset and back"),
+    Command("check", "judge the commands in a bag: limits, steps, jerk"),
+    Command("report", "metrics, plots and video of a bag"),
     Command("train", "train a policy"),
     Command("serve", "serve a policy over WebSocket"),
     Command("eval", "measure a policy over seeded episodes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 from pathlib import Path
@@ -55,6 +56,11 @@ def test_the_script_works_from_another_folder_and_through_a_link(tmp_path: Path)
 def test_what_is_passed_on_is_what_vla_bringup_takes() -> None:
     passed_on = {command.name for command in commands.COMMANDS if not command.here}
     assert passed_on == {command.name for command in (*bringup.OWN, *bringup.FOREIGN)}
+
+
+@pytest.mark.parametrize("command", bringup.FOREIGN, ids=lambda command: command.name)
+def test_a_command_of_another_package_has_a_module(command: bringup.Command) -> None:
+    assert importlib.util.find_spec(command.module) is not None
 
 
 def test_the_readme_names_only_commands_that_exist() -> None:
