@@ -28,7 +28,7 @@ def open_policy(address: str, config: PolicyConfig, contract: Contract, root: Pa
             f"policy '{config.name}': cannot import '{module_name}': {error}"
         ) from error
     kind = getattr(module, class_name, None)
-    if kind is None:
+    if not callable(kind):
         known = sorted(name for name, value in vars(module).items() if isinstance(value, type))
         raise ConfigurationError(
             f"policy '{config.name}': module '{module_name}' has no '{class_name}'; "
