@@ -3,7 +3,7 @@
 Definitions, per tick of a running task, once the first chunk of its epoch has arrived:
 
 - *starved*: the tick is later than the last row of the newest chunk that had arrived;
-- *observation age*: the tick minus the start time of that chunk;
+- *observation age*: the tick minus the start time of that chunk, while a plan is played;
 - *seam*: a tick at which that chunk is another one than at the tick before;
 - *seam gap*: how far the two plans of a seam are apart: mean over their first `SEAM_S` in common,
   largest over the joints. The policy's doing;
@@ -37,6 +37,7 @@ from vla_data.recording import (
 Floats = NDArray[np.float64]
 
 SEAM_S = 0.25
+PLAYING = (RUNNING, DEGRADED)
 NEAR_TICKS = 2  # arrival and use may be a tick apart, and the change may spread over two
 AT_REST = 1e-6  # [rad, m] from tick to tick
 
@@ -75,7 +76,9 @@ def _judge(recording: Recording, name: str, start_ns: int, end_ns: int) -> Execu
     arrivals = np.array([chunk.arrived_ns for chunk in chunks], np.int64)
     newest = np.searchsorted(arrivals, [c.arrived_ns for c in commands], side="right") - 1
     shifts = _shifts(commands, newest, chunks)
-    kept = [i for i, n in enumerate(newest) if n >= 0 and _running(recording, commands[i])]
+    modes = [_mode(recording, command) for command in commands]
+    kept = [i for i, n in enumerate(newest) if n >= 0 and modes[i] in (*PLAYING, HOLDING)]
+    plays = np.array([modes[i] in PLAYING for i in kept], bool)
     ends = [chunks[newest[i]].end_ns + shifts[newest[i]] for i in kept]
     starts = [chunks[newest[i]].start_ns for i in kept]
     stamps = np.array([commands[i].stamp_ns for i in kept], np.int64)
@@ -85,7 +88,7 @@ def _judge(recording: Recording, name: str, start_ns: int, end_ns: int) -> Execu
     return Execution(
         ticks=len(kept),
         starved=int((stamps > np.array(ends, np.int64)).sum()) if kept else 0,
-        ages_s=(stamps - np.array(starts, np.int64)) / NS,
+        ages_s=((stamps - np.array(starts, np.int64)) / NS)[plays],
         seam_gaps=np.array(
             [_gap(chunks, newest[i], commands[i].stamp_ns, columns, recording) for i in seams]
         ),
@@ -115,9 +118,9 @@ def _chunks(recording: Recording, start_ns: int, end_ns: int) -> list[Chunk]:
     )
 
 
-def _running(recording: Recording, command: Command) -> bool:
+def _mode(recording: Recording, command: Command) -> int:
     state = recording.state_at(command.stamp_ns)
-    return state is None or state.mode in (RUNNING, DEGRADED, HOLDING)
+    return RUNNING if state is None else state.mode
 
 
 def _shifts(

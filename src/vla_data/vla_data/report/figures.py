@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vla_data.checker import Execution
-from vla_data.recording import MODES, NS, Chunk, Command, Recording
+from vla_data.recording import MODES, NS, Chunk, Command, Recording, State
 from vla_data.report import svg
 from vla_data.report.metrics import EpisodeMetrics
 
@@ -87,15 +88,23 @@ def timing_chart(recording: Recording, episode: EpisodeMetrics) -> str:
         y_unit="ms",
         kind="timed wide",
     )
-    for i, state in enumerate(states):
-        until = states[i + 1].stamp_ns if i + 1 < len(states) else episode.end_ns
-        span = (times[i], (until - start) / NS)
-        tip = f"{MODES[state.mode]}: {state.reason}"
-        chart.box(span, (-0.28 * top, -0.18 * top), f"mode-{MODES[state.mode]}", tip)
+    for first, until, mode, reason in _modes(states, episode):
+        span = ((first - start) / NS, (until - start) / NS)
+        chart.box(span, (-0.28 * top, -0.18 * top), f"mode-{mode}", f"{mode}: {reason}")
     for sent, arrived, tip in _answers(recording, episode):
         chart.box((sent, arrived), (-0.13 * top, -0.05 * top), "answer", tip)
     chart.line(times, ages, "command")
     return chart.render()
+
+
+def _modes(
+    states: Sequence[State], episode: EpisodeMetrics
+) -> Iterator[tuple[int, int, str, str]]:
+    """Yield begin, end, mode and reason of each stretch in which they were the same."""
+    groups = [list(group) for _, group in groupby(states, key=lambda s: (s.mode, s.reason))]
+    for i, group in enumerate(groups):
+        until = groups[i + 1][0].stamp_ns if i + 1 < len(groups) else episode.end_ns
+        yield group[0].stamp_ns, until, MODES[group[0].mode], group[0].reason
 
 
 def distributions(recording: Recording, execution: Execution) -> str:
@@ -143,6 +152,7 @@ def _stages(recording: Recording) -> str:
         (0.0, max(sum(medians), 1e-3)),
         (0.0, 1.0),
         x_unit="ms",
+        y_ticks=0,
     )
     left = 0.0
     for i, (name, value) in enumerate(zip(names, medians, strict=True)):

@@ -27,8 +27,9 @@ class Chart:
         x_unit: str = "s",
         y_unit: str = "",
         kind: str = "",
+        y_ticks: int = 4,
     ) -> None:
-        self._title, self._size, self._kind = title, size, kind
+        self._title, self._size, self._kind, self._y_ticks = title, size, kind, y_ticks
         self._x, self._y = _widened(x), _widened(y)
         self._units = (x_unit, y_unit)
         self._parts: list[str] = []
@@ -102,7 +103,7 @@ class Chart:
         parts = [f'<text class="title" x="{LEFT}" y="14">{escape(self._title)}</text>']
         unit = escape(self._units[1])
         parts.append(f'<text class="unit" x="{width - RIGHT}" y="14">{unit}</text>')
-        for value in ticks(*self._y, 4):
+        for value in ticks(*self._y, self._y_ticks) if self._y_ticks else ():
             y = self._pixels(np.array([self._x[0]]), np.array([value]))[0][1]
             parts.append(
                 f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
