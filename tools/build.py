@@ -10,51 +10,54 @@ from pathlib import Path
 from tools import activation, progress, stamps
 from tools.environment import Recipe
 from tools.errors import Refusal
-from tools.paths import BUILD, HOME, INSTALL, LOG, ROOT
+from tools.paths import BUILD, INSTALL, LOG, ROOT, STAMPS
 
-STEP = "build"
+DONE = STAMPS / "build"  # one stamp per package
 # A symlinked Python package shows edits at once; these are read only when it is built.
-BUILD_FILES = ("package.xml", "setup.py", "setup.cfg", "CMakeLists.txt", "COLCON_IGNORE")
+BUILD_FILES = ("package.xml", "setup.py", "setup.cfg", "CMakeLists.txt")
 INSTALLED_FOLDERS = ("launch", "config")
 
 
-def key(recipe: Recipe, root: Path = ROOT) -> str:
-    """Name all that a build depends on: the environment and the sources colcon reads."""
-    return stamps.key_of([recipe.key(), *_inputs(root)])
-
-
-def _inputs(root: Path) -> Iterator[str]:
-    for name in INSTALLED_FOLDERS:
-        yield from _names(root / name)
+def keys(recipe: Recipe, root: Path = ROOT) -> dict[str, str]:
+    """Name, for each package, all that its build depends on."""
     meta = root / "colcon.meta"
-    yield meta.read_text() if meta.exists() else ""
-    for package in sorted((root / "src").iterdir()):
-        for name in BUILD_FILES:
-            file = package / name
-            if file.exists():
-                yield f"{package.name}/{name}"
-                yield file.read_text()
-        for name in INSTALLED_FOLDERS:
-            yield from _names(package / name)
-        if (package / "CMakeLists.txt").exists():
-            yield from _contents(package)
+    common = [recipe.key(), meta.read_text() if meta.exists() else ""]
+    packages = sorted(path.parent for path in (root / "src").glob("*/package.xml"))
+    return {p.name: stamps.key_of([*common, *_inputs(p)]) for p in packages}
+
+
+def _inputs(package: Path) -> Iterator[str]:
+    for name in BUILD_FILES:
+        file = package / name
+        if file.exists():
+            yield f"{name}\n{file.read_text()}"
+    # vla_bringup links to the top-level folders of these names.
+    for name in INSTALLED_FOLDERS:
+        yield from _names(package / name)
+    if (package / "CMakeLists.txt").exists():
+        yield from _contents(package)
 
 
 def _names(folder: Path) -> list[str]:
     """Return the files below ``folder``: they are linked one by one, so only names count."""
     found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(str(path) for path in found if "__pycache__" not in path.parts)
+    names = (str(path.relative_to(folder)) for path in found if "__pycache__" not in path.parts)
+    return [f"{folder.name}/{name}" for name in sorted(names)]
 
 
 def _contents(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix in {".msg", ".srv", ".action", ".hpp", ".cpp", ".py"}:
-            yield str(path)
-            yield path.read_text()
+            yield f"{path.relative_to(folder)}\n{path.read_text()}"
+
+
+def outdated(recipe: Recipe) -> list[str]:
+    """Return the packages that have to be built."""
+    return [name for name, key in keys(recipe).items() if not stamps.is_done(name, key, DONE)]
 
 
 def is_current(recipe: Recipe) -> bool:
-    return stamps.is_done(STEP, key(recipe)) and activation.KEPT.exists()
+    return activation.KEPT.exists() and not outdated(recipe)
 
 
 def build(recipe: Recipe, environ: Mapping[str, str]) -> None:
@@ -63,27 +66,36 @@ def build(recipe: Recipe, environ: Mapping[str, str]) -> None:
     Raises:
         Refusal: a package does not build; the sentence has the end of what the compiler said.
     """
-    wanted = key(recipe)
-    stamps.forget(STEP)
+    wanted = keys(recipe)
+    if any(stamp.name not in wanted for stamp in DONE.glob("[!.]*")):
+        remove()  # a package is gone from src/ and has to go from the build
+    packages = outdated(recipe)
+    for name in packages:
+        stamps.forget(name, DONE)
+    if packages:
+        _run_colcon(packages, recipe, environ)
+    activation.keep(recipe, environ)
+    for name in packages:
+        stamps.mark_done(name, wanted[name], DONE)
+
+
+def _run_colcon(packages: list[str], recipe: Recipe, environ: Mapping[str, str]) -> None:
     env = activation.of_environment(recipe, environ)
     env["PYTHONWARNINGS"] = "ignore"  # setuptools on `setup.py develop`, once per package
-    packages = len(list((ROOT / "src").glob("*/package.xml")))
-    title = f"colcon build of {packages} packages"
+    title = f"colcon build of {len(packages)} packages"
     try:
-        progress.run(title, _command(recipe), LOG / "build.log", env)
+        progress.run(title, _command(packages, recipe), LOG / "build.log", env)
     except progress.StepFailed as failed:
         raise Refusal(f"{failed}. Its last words:\n{failed.tail(40)}\nLog: {failed.log}") from None
-    activation.keep(recipe, environ)
-    stamps.mark_done(STEP, wanted)
 
 
-def _command(recipe: Recipe) -> list[str]:
+def _command(packages: list[str], recipe: Recipe) -> list[str]:
     python = str(recipe.python)
     # `-m colcon`, not `colcon`: the nodes get the interpreter that builds them.
     return [
         python, "-m", "colcon", "--log-base", str(LOG / "colcon"),
         "build", "--symlink-install",
-        "--base-paths", str(ROOT / "src"),
+        "--base-paths", str(ROOT / "src"), "--packages-select", *packages,
         "--build-base", str(BUILD), "--install-base", str(INSTALL),
         "--metas", str(ROOT / "colcon.meta"),
         "--parallel-workers", str(os.cpu_count() or 1),
@@ -93,9 +105,8 @@ def _command(recipe: Recipe) -> list[str]:
 
 def remove() -> None:
     """Take away what colcon made, and nothing else."""
-    stamps.forget(STEP)
-    for folder in (BUILD, INSTALL, LOG / "colcon"):
+    for folder in (DONE, BUILD, INSTALL, LOG / "colcon"):
         shutil.rmtree(folder, ignore_errors=True)
-    for file in (activation.KEPT, HOME / "log" / "build.log"):
+    for file in (activation.KEPT, LOG / "build.log"):
         if file.exists():
             file.unlink()

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"vla: {refusal}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nvla: interrupted; the next start goes on from here.", file=sys.stderr)
+        print("\nvla: interrupted; a set-up goes on from here next time.", file=sys.stderr)
         return INTERRUPTED
 
 

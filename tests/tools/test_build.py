@@ -16,47 +16,58 @@ RECIPE: Recipe = main_recipe({})
 def root(tmp_path: Path) -> Path:
     files = {
         "config/robots/so101/contract.yaml": "joints",
-        "launch/robot.launch.py": "",
+        "src/vla_bringup/package.xml": "<package/>",
         "src/vla_core/package.xml": "<package/>",
         "src/vla_core/setup.py": "setup()",
         "src/vla_core/vla_core/plan.py": "x = 1",
+        "src/vla_interfaces/package.xml": "<package/>",
         "src/vla_interfaces/CMakeLists.txt": "project()",
         "src/vla_interfaces/msg/Epoch.msg": "uint64 boot",
     }
     for name, text in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write(tmp_path / name, text)
+    (tmp_path / "src/vla_bringup/config").symlink_to("../../config")
     return tmp_path
 
 
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def changed_packages(root: Path, change: str) -> set[str]:
+    before = build.keys(RECIPE, root)
+    write(root / change, "changed")
+    after = build.keys(RECIPE, root)
+    return {name for name in after if after[name] != before.get(name)}
+
+
 @pytest.mark.parametrize(
-    "changed",
+    ("change", "package"),
     [
-        "config/robots/hsr/contract.yaml",  # a new file has to be linked
-        "src/vla_core/setup.py",
-        "src/vla_executor/package.xml",
-        "src/vla_executor/config/executor.yaml",
-        "src/vla_interfaces/msg/Epoch.msg",
+        ("config/robots/hsr/contract.yaml", "vla_bringup"),  # a new file has to be linked
+        ("src/vla_core/setup.py", "vla_core"),
+        ("src/vla_core/config/core.yaml", "vla_core"),
+        ("src/vla_executor/package.xml", "vla_executor"),
+        ("src/vla_interfaces/msg/Epoch.msg", "vla_interfaces"),
     ],
 )
-def test_builds_again_after_a_change_that_colcon_reads(root: Path, changed: str) -> None:
-    before = build.key(RECIPE, root)
-    path = root / changed
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("changed")
-    assert build.key(RECIPE, root) != before
+def test_builds_only_the_package_that_colcon_has_to_read_again(
+    root: Path, change: str, package: str
+) -> None:
+    assert changed_packages(root, change) == {package}
 
 
 @pytest.mark.parametrize(
-    "changed", ["src/vla_core/vla_core/plan.py", "config/robots/so101/contract.yaml"]
+    "change", ["src/vla_core/vla_core/plan.py", "config/robots/so101/contract.yaml"]
 )
-def test_an_edit_of_a_linked_file_needs_no_build(root: Path, changed: str) -> None:
-    before = build.key(RECIPE, root)
-    (root / changed).write_text("changed")
-    assert build.key(RECIPE, root) == before
+def test_an_edit_of_a_linked_file_needs_no_build(root: Path, change: str) -> None:
+    assert changed_packages(root, change) == set()
 
 
-def test_another_environment_needs_a_build(root: Path) -> None:
+def test_another_environment_or_colcon_meta_builds_everything(root: Path) -> None:
     humble = main_recipe({"ROS_DISTRO": "humble", "AMENT_PREFIX_PATH": "/opt/ros/humble"})
-    assert build.key(RECIPE, root) != build.key(humble, root)
+    everything = set(build.keys(RECIPE, root))
+    before, other = build.keys(RECIPE, root), build.keys(humble, root)
+    assert {name for name in before if before[name] != other[name]} == everything
+    assert changed_packages(root, "colcon.meta") == everything
