@@ -79,9 +79,10 @@ def running(
     policy: Policy,
     keys: ObservationKeys | None = None,
     settings: ServerSettings | None = None,
+    port: int = 0,
 ) -> Iterator[str]:
     """Serve a policy from a thread, as `vla serve` does from its main thread."""
-    with listen("127.0.0.1", 0) as listener:
+    with listen("127.0.0.1", port) as listener:
         server = PolicyServer(policy, listener, keys, settings)
         thread = threading.Thread(target=server.serve, name="policy")
         thread.start()
