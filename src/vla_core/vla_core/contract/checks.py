@@ -52,9 +52,9 @@ def _names(columns: list[Mapping[str, Any]]) -> list[str]:
 
 
 def _range(column: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Return the position limits if they are two finite numbers."""
+    """Return the position limits if they are two finite numbers in order."""
     values = _list(column.get("position"))
-    if len(values) == 2 and all(_is_number(value) for value in values):
+    if len(values) == 2 and all(_is_number(value) for value in values) and values[0] < values[1]:
         return float(values[0]), float(values[1])
     return None
 
@@ -74,13 +74,13 @@ def _column_mistakes(columns: list[Mapping[str, Any]]) -> Iterator[str]:
         unit = column.get("unit")
         if kind in UNITS and isinstance(unit, str) and unit not in UNITS[kind]:
             yield f"{path}.unit: expected one of {list(UNITS[kind])} for a {kind}, found '{unit}'"
-        limits = _range(column)
+        limits = _list(column.get("position"))
         if kind in POSITION_KINDS and column.get("position") is None:
             yield f"{path}.position: expected [lower, upper] for a {kind}, found nothing"
         if kind in VELOCITY_KINDS and column.get("position") is not None:
             yield f"{path}.position: expected nothing for a {kind}, found {column['position']}"
-        if limits is not None and limits[0] >= limits[1]:
-            yield f"{path}.position: expected lower below upper, found {list(limits)}"
+        if len(limits) == 2 and all(map(_is_number, limits)) and limits[0] >= limits[1]:
+            yield f"{path}.position: expected lower below upper, found {limits}"
 
 
 def _stream_mistakes(root: Mapping[str, Any]) -> Iterator[str]:

@@ -60,7 +60,7 @@ class Spline:
         Args:
             slopes: first derivatives (A,) at the first and last row; None: estimated.
         """
-        self._start_ns, self._step_s = start_ns, step_ns * 1e-9
+        self._start_ns, self._step_ns, self._step_s = start_ns, step_ns, step_ns * 1e-9
         self._coefficients = _cubic(rows, self._step_s, slopes)  # (4, T - 1, A), rising powers
         self._last = rows[-1]
         held = np.array([column.is_gripper for column in columns])
@@ -68,13 +68,13 @@ class Spline:
         self._coefficients[1:, :, held] = 0.0
         self._coefficients[1, :, linear] = (np.diff(rows, axis=0) / self._step_s).T[linear]
         self._coefficients[2:, :, linear] = 0.0
-        self._linear = linear
+        self._linear, self._held = linear, held
 
     def sample(self, times_ns: Times) -> Points:
         """Return value and derivatives at the times."""
         segments = self._coefficients.shape[1]
         since_s = (times_ns - self._start_ns) * 1e-9
-        index = np.clip((since_s / self._step_s).astype(np.int64), 0, segments - 1)
+        index = np.clip((times_ns - self._start_ns) // self._step_ns, 0, segments - 1)
         inner_s = np.clip(since_s - index * self._step_s, 0.0, self._step_s)[:, None]
         c0, c1, c2, c3 = self._coefficients[:, index]
         value = c0 + inner_s * (c1 + inner_s * (c2 + inner_s * c3))
@@ -84,9 +84,10 @@ class Spline:
         if early.any():
             first = np.where(early[:, None], 0.0, first)
             second = np.where(early[:, None], 0.0, second)
-        over_s = since_s - segments * self._step_s
-        if (over_s >= 0.0).any():
-            return self._settle(np.maximum(over_s, 0.0)[:, None], value, first, second)
+        over_ns = times_ns - self._start_ns - segments * self._step_ns
+        if (over_ns >= 0).any():
+            value = np.where((over_ns >= 0)[:, None] & self._held, self._last, value)
+            return self._settle(np.maximum(over_ns, 0)[:, None] * 1e-9, value, first, second)
         return value, first, second
 
     def _settle(self, over_s: Array, value: Array, first: Array, second: Array) -> Points:

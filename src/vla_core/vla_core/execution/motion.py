@@ -139,7 +139,9 @@ class Axis:
 
     def _is_admissible(self, state: State) -> bool:
         """Whether Ruckig takes the target: inside the limits, and before and after it as well."""
-        _, velocity, acceleration = state
+        position, velocity, acceleration = state
+        if not self._inside[0] <= position <= self._inside[1]:
+            return False
         if abs(acceleration) > self._column.acceleration * (1 + SLACK):
             return False
         change = acceleration * abs(acceleration) / (2 * self._column.jerk)
@@ -224,7 +226,9 @@ class Axis:
         trajectory = Trajectory(1)
         try:
             result = self._otg.calculate(parameters, trajectory)
-        except RuckigError:  # raised on targets out of range, and on its own numerical limits
+        except (RuckigError, ValueError):
+            # Raised on targets out of range, on its numerical limits, and (ValueError) for the
+            # results that its own binding does not know.
             self.failures += 1
             return None
         if result not in (Result.Working, Result.Finished):
