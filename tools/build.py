@@ -12,7 +12,7 @@ from tools.environment import Recipe
 from tools.errors import Refusal
 from tools.paths import BUILD, INSTALL, LOG, ROOT, STAMPS
 
-DONE = STAMPS / "build"  # one stamp per package
+DONE = STAMPS / "built"  # one stamp per package
 # A symlinked Python package shows edits at once; these are read only when it is built.
 BUILD_FILES = ("package.xml", "setup.py", "setup.cfg", "CMakeLists.txt")
 INSTALLED_FOLDERS = ("launch", "config")
