@@ -1,4 +1,4 @@
-"""Policies that only tests need, loaded as ``scripted:policies:...`` by the shipped policy node."""
+"""Policies that only tests need, loaded as ``scripted:policies:...`` by the policy node."""
 
 from __future__ import annotations
 

@@ -17,12 +17,13 @@ from vla_bringup.graph import Graph, Options, describe
 from vla_bringup.session import Session, running
 from vla_core.contract import Contract, load_contract
 from vla_core.errors import NotReadyError
+from vla_core.types import NS_PER_S
 from vla_interfaces.msg import ExecutorState
 from vla_ros import qos
 from vla_ros.stamps import time_ns
 
 ROOT = Path(__file__).resolve().parents[2]
-MOVING = 0.15  # rad/s, of the fastest joint
+MOVING, RESTING = 0.15, 0.05  # rad/s, of the fastest joint
 _domains = itertools.count()
 
 
@@ -36,6 +37,7 @@ class World:
         self.now_ns = 0
         self.speed = 0.0
         self._last: tuple[int, np.ndarray] | None = None
+        self._moved_ns = 0
         node = self.client.node
         joints = self.contract.observation.state["joints"].topic
         node.create_subscription(Clock, "/clock", self._on_clock, qos.SENSOR)
@@ -44,8 +46,7 @@ class World:
     @property
     def state(self) -> ExecutorState:
         """The newest state of the executor."""
-        assert self.session.state is not None
-        return self.session.state
+        return self.session.state or ExecutorState(reason="not heard of")
 
     def until(self, condition: Callable[[], bool], within_s: float, what: str) -> None:
         """Wait for a condition; the deadline's sentence says what did not happen."""
@@ -67,6 +68,14 @@ class World:
         self.until(lambda: self.is_moving, 20.0, "the arm did not begin to move")
         return handle
 
+    def until_at_rest(self, within_s: float) -> None:
+        """Wait until the arm has stood still for half a second of simulated time."""
+        self.until(
+            lambda: self.now_ns - self._moved_ns > NS_PER_S // 2,
+            within_s,
+            "the arm did not come to rest",
+        )
+
     @property
     def is_moving(self) -> bool:
         """Whether a plan is played and the arm moves."""
@@ -82,9 +91,8 @@ class World:
 
     def braking_s(self) -> float:
         """Return the longest time in which any column comes to rest inside its limits."""
-        return max(
-            c.velocity / c.acceleration + c.acceleration / c.jerk for c in self.contract.action.columns
-        )
+        columns = self.contract.action.columns
+        return max(c.velocity / c.acceleration + c.acceleration / c.jerk for c in columns)
 
     def deadline_s(self) -> float:
         """Return the contract's deadline of the slowest receiver."""
@@ -98,13 +106,15 @@ class World:
         if self._last is not None and at > self._last[0]:
             rate = np.abs(positions - self._last[1]) / ((at - self._last[0]) / 1e9)
             self.speed = float(rate.max())
+            if self.speed > RESTING:
+                self._moved_ns = at
         self._last = at, positions
 
 
 @contextlib.contextmanager
-def world(folder: Path, policy: str = "expert", root: Path = ROOT, **options: object) -> Iterator[World]:
+def world(folder: Path, policy: str = "expert", root: Path = ROOT) -> Iterator[World]:
     """Start the simulated SO-101 on a ROS domain that no other test of this run uses."""
     os.environ["ROS_DOMAIN_ID"] = str((os.getpid() + 37 * next(_domains)) % 100 + 1)
-    graph = describe("so101", "sim", policy, root, Options(record=folder, record_images=False, **options))  # type: ignore[arg-type]
+    graph = describe("so101", "sim", policy, root, Options(record=folder, record_images=False))
     with running(graph, folder, print) as session:
         yield World(session, graph, folder)
