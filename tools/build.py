@@ -82,7 +82,8 @@ def build(recipe: Recipe, environ: Mapping[str, str]) -> None:
 def _run_colcon(packages: list[str], recipe: Recipe, environ: Mapping[str, str]) -> None:
     env = activation.of_environment(recipe, environ)
     env["PYTHONWARNINGS"] = "ignore"  # setuptools on `setup.py develop`, once per package
-    title = f"colcon build of {len(packages)} packages"
+    what = " ".join(packages) if len(packages) < 4 else f"{len(packages)} packages"
+    title = f"colcon build of {what}"
     try:
         progress.run(title, _command(packages, recipe), LOG / "build.log", env)
     except progress.StepFailed as failed:

@@ -19,6 +19,11 @@ from tools.paths import LOG, ROOT
 
 PURE = ("vla_core", "vla_hosting", "vla_data", "vla_scenes", "vla_models")
 OTHER_PYTHONS = ("3.10", "3.13")
+HOW_TO_RUN = {
+    "slow": "./vla test --all",
+    "gpu": "./vla test -m gpu",
+    "robot": "./vla test -m robot",
+}
 
 
 def lint(recipe: Recipe, fix: bool = False) -> int:
@@ -127,7 +132,11 @@ class Run:
 
     def _close(self, seconds: float) -> int:
         print("\n=== summary ===")
-        left = [f"left out: {n} marked {marker}" for marker, n in self.left_out.items() if n]
+        left = [
+            f"left out: {n} marked {marker} ({HOW_TO_RUN[marker]})"
+            for marker, n in self.left_out.items()
+            if n
+        ]
         for line in [*self.times, *self.notes, *left, *self.red]:
             print(line)
         passed, failed, skipped = (self.counts[k] for k in ("passed", "failed", "skipped"))
