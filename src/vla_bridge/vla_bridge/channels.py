@@ -61,7 +61,7 @@ class TrajectoryChannel(Channel):
 
     def __init__(self, name: str, output: Output, contract: Contract) -> None:
         super().__init__(name, output, contract)
-        self._player = TrajectoryPlayer(len(self.columns))
+        self._player = TrajectoryPlayer(len(self.columns), self.columns)
 
     def receive(self, msg: JointTrajectory, now_ns: int, measured: Floats | None) -> None:
         arrays = trajectory_arrays(msg, self.output.columns)

@@ -123,12 +123,15 @@ class Robot:
         goal = ExecuteTask.Goal(task_id=task_id, instruction=words, policy=policy)
         self.world.until(self.client.server_is_ready, "the action server is there")
         self.task_id, self.result = task_id, None
-        future = self.client.send_goal_async(goal)
-        self.world.until(future.done, "the goal is answered")
-        self.handle = future.result()
+        self.handle = self.world.ask(lambda: self.client.send_goal_async(goal), "execute_task")
         assert self.handle.accepted
-        ended = self.handle.get_result_async()
-        ended.add_done_callback(lambda done: setattr(self, "result", done.result().result))
+        handle = self.handle
+
+        def note(done: Any) -> None:
+            if self.handle is handle:
+                self.result = done.result().result
+
+        handle.get_result_async().add_done_callback(note)
 
     def run(self) -> None:
         """Activate, begin a task and wait until the robot moves."""
@@ -223,6 +226,15 @@ def test_refuses_a_task_while_the_policy_is_not_ready(robot: Robot) -> None:
     assert "policy 'demo' is not ready: loading" in robot.ended().message
 
 
+def test_the_same_task_again_is_the_same_task(robot: Robot) -> None:
+    robot.run()
+    robot.begin("t1")
+    robot.world.until(lambda: robot.states[-1].chunks_accepted >= 2, "the task goes on")
+    assert robot.states[-1].task_id == "t1"
+    robot.handle.cancel_goal_async()
+    assert robot.ended().message == "canceled; the robot is at rest"
+
+
 def test_refuses_a_second_task(robot: Robot) -> None:
     robot.run()
     first = robot.handle
@@ -314,7 +326,7 @@ def test_a_failure_is_answered_with_a_new_request(robot: Robot) -> None:
         )
     )
     robot.world.until(lambda: len(robot.requests) > 1, "another request")
-    assert robot.states[-1].requests_failed == 1
+    robot.world.until(lambda: robot.states[-1].requests_failed == 1, "the failure is counted")
 
 
 def test_canceling_brings_the_robot_to_rest(robot: Robot) -> None:

@@ -112,7 +112,7 @@ class ExecutorNode(ManagedNode):
         self._diagnostics.add("execution", self._report)
 
         self._listen()
-        ActionServer(
+        self._server = ActionServer(
             self,
             ExecuteTask,
             "~/execute_task",
@@ -153,6 +153,10 @@ class ExecutorNode(ManagedNode):
         self._tick_to_rest()
         self._end_task(ExecuteTask.Result.ENDED_FAILED, "the executor was deactivated")
         self._publish_state()
+
+    def destroy_node(self) -> None:
+        self._server.destroy()  # rclpy does not, and it would keep the node alive
+        super().destroy_node()
 
     def _tick_to_rest(self) -> None:
         # Paced by the steady clock: a simulated one stands still while this callback runs.
@@ -258,6 +262,12 @@ class ExecutorNode(ManagedNode):
     # Tasks.
 
     async def _execute_task(self, handle: Any) -> ExecuteTask.Result:
+        running = self._task
+        if running is not None and running.task_id == handle.request.task_id:
+            # The answer to the first goal was lost: who asks again gets the result.
+            running.end(ExecuteTask.Result.ENDED_CANCELED, "asked for again")
+            again = self._task = RunningTask(handle, running.task_id)
+            return await again.ended
         try:
             if not self.is_active:
                 raise VlaError(f"the executor is {self.state_label}, not active")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.action import ActionClient, ActionServer, CancelResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
@@ -31,6 +32,11 @@ from vla_router.running import Result, Running
 LEASE_PERIOD_S = 0.2
 # Longest wait for the robot to come to rest after a task; the result is sent then in any case.
 REST_WITHIN_S = 5.0
+# An executor that is silent for longer is lost: its state comes at 10 Hz.
+SILENCE_S = 1.0
+# DDS may lose a request to a server that it has discovered only just now. The executor takes the
+# same task again as the same task.
+ANSWER_WITHIN_S = 1.0
 # Longest wait for the resets of executor and bridge.
 RESET_WITHIN_S = 2.0
 REMEMBERED = 100
@@ -64,7 +70,10 @@ class RouterNode(Node):
         self._handle: Any = None  # of run_task
         self._result: Future | None = None
         self._execution: Any = None  # goal handle at the executor
+        self._attempt: Future | None = None  # the newest goal sent to it
+        self._attempt_s = math.nan  # steady
         self._executor_state: ExecutorState | None = None
+        self._heard_s = -math.inf  # steady
         self._lost_since_s = math.nan
         self._judging: Future | None = None
         self._finished: OrderedDict[str, str] = OrderedDict()  # task id -> policy
@@ -84,7 +93,9 @@ class RouterNode(Node):
 
         self.create_subscription(ExecutorState, "executor/state", self._on_state, qos.EVENT)
         self.create_service(Trigger, "stop", self._on_stop)
-        self.create_service(Trigger, "reset", self._on_reset)
+        # A coroutine keeps its group busy while it awaits, and would not hear the answers.
+        own = ReentrantCallbackGroup()
+        self.create_service(Trigger, "reset", self._on_reset, callback_group=own)
         self.create_service(ReportOutcome, "report_outcome", self._on_report)
         self._server = ActionServer(
             self,
@@ -96,6 +107,12 @@ class RouterNode(Node):
         # A lease is renewed on the steady clock: it is a watchdog of this process.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(LEASE_PERIOD_S, self._step, clock=steady)
+
+    def destroy_node(self) -> None:
+        # rclpy does not, and they would keep the node alive.
+        self._server.destroy()
+        self._execute.destroy()
+        super().destroy_node()
 
     # A task begins.
 
@@ -163,24 +180,27 @@ class RouterNode(Node):
         self._execution, self._lost_since_s = None, math.nan
         state = self._executor_state
         running.boot_id = state.epoch.boot_id if state else 0
+        self._heard_s = time.monotonic()
         goal = ExecuteTask.Goal(
             task_id=running.task_id, instruction=running.instruction, policy=running.policy
         )
-        future = self._execute.send_goal_async(
+        future = self._attempt = self._execute.send_goal_async(
             goal, feedback_callback=lambda msg: self._on_feedback(running, msg.feedback)
         )
-        future.add_done_callback(lambda done: self._on_goal(running, done.result()))
+        self._attempt_s = time.monotonic()
+        future.add_done_callback(lambda done: self._on_goal(running, done))
 
-    def _on_goal(self, running: Running, execution: Any) -> None:
-        if running is not self._running:
+    def _on_goal(self, running: Running, attempt: Future) -> None:
+        if running is not self._running or attempt is not self._attempt:
             return
+        execution = attempt.result()
         if execution is None or not execution.accepted:
             running.end(Result.ENDED_REFUSED, "the executor did not accept the task")
             self._finish()
             return
         self._execution = execution
         execution.get_result_async().add_done_callback(
-            lambda done: self._on_result(running, done.result())
+            lambda done: self._on_result(running, execution, done.result())
         )
         if running.ending is not None:
             execution.cancel_goal_async()
@@ -189,8 +209,8 @@ class RouterNode(Node):
         running.mode, running.reason = feedback.mode, feedback.reason
         running.chunks = feedback.chunks
 
-    def _on_result(self, running: Running, response: Any) -> None:
-        if running is not self._running or response is None:
+    def _on_result(self, running: Running, execution: Any, response: Any) -> None:
+        if running is not self._running or execution is not self._execution:
             return
         # Only the executor's own ends count here; that it was canceled, we know.
         running.end(response.result.ended, response.result.message)
@@ -198,19 +218,26 @@ class RouterNode(Node):
 
     def _on_state(self, msg: ExecutorState) -> None:
         self._executor_state = msg
+        self._heard_s = time.monotonic()
 
     def _watch_executor(self, running: Running) -> None:
         """Hand the task to a restarted executor; end it if none comes back."""
         state = self._executor_state
         restarted = state is not None and running.boot_id not in (0, state.epoch.boot_id)
-        if self._execute.server_is_ready() and not restarted:
+        # DDS notices a killed process only after its lease of 10 s or more.
+        silent = time.monotonic() - self._heard_s > SILENCE_S
+        if not silent and not restarted:
+            if self._execution is None and time.monotonic() - self._attempt_s > ANSWER_WITHIN_S:
+                self.get_logger().warning("the executor did not answer; asking it again")
+                self._send_goal(running)
             self._lost_since_s = math.nan
             if running.boot_id == 0 and state is not None:
                 running.boot_id = state.epoch.boot_id
             return
         if math.isnan(self._lost_since_s):
             self._lost_since_s = time.monotonic()
-            self.get_logger().warning("the executor is lost; waiting for it")
+            why = "has been restarted" if restarted else f"is silent for {SILENCE_S:g} s"
+            self.get_logger().warning(f"the executor {why}; waiting for it")
         if running.ending is not None:
             self._finish()
         elif restarted and self._is_ready_for_task(state):

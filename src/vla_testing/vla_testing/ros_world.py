@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -65,9 +66,25 @@ class World:
         """Call a service and return its response."""
         client = self.tester.create_client(service_type, name)
         self.until(client.service_is_ready, f"service '{name}' is there")
-        future = client.call_async(request or service_type.Request())
-        self.until(future.done, f"service '{name}' answers")
-        return future.result()
+        return self.ask(lambda: client.call_async(request or service_type.Request()), name)
+
+    def ask(self, send: Callable[[], Any], name: str) -> Any:
+        """Return the result of the future that ``send`` returns.
+
+        It is sent again each second: DDS may lose a request to a server that it has discovered
+        only just now.
+        """
+        futures, sent = [send()], time.monotonic()
+
+        def done() -> bool:
+            nonlocal sent
+            if time.monotonic() - sent > 1.0:
+                futures.append(send())
+                sent = time.monotonic()
+            return any(future.done() for future in futures)
+
+        self.until(done, f"'{name}' answers")
+        return next(future.result() for future in futures if future.done())
 
     def activate(self, node: ManagedNode) -> None:
         """Bring a lifecycle node up, or fail."""
@@ -88,6 +105,8 @@ class World:
 @contextmanager
 def ros_world() -> Iterator[World]:
     """Give a world to one test: `with ros_world() as world`, or from a fixture."""
+    # What the test before left behind still takes part in DDS, until it is collected.
+    gc.collect()
     rclpy.init()
     world = World()
     try:
