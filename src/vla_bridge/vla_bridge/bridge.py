@@ -89,6 +89,7 @@ class BridgeNode(ManagedNode):
         self.channels = open_channels(self.contract)
         self._silent: set[str] = set()
         self._at_rest = threading.Event()
+        self._asked = threading.Event()  # somebody asks for targets
         self._ticker: Ticker | None = None
 
         self._source_topic = self.create_publisher(String, "~/source", qos.STATE)
@@ -133,6 +134,7 @@ class BridgeNode(ManagedNode):
         positions = np.full(len(self.contract.columns), np.nan)
         velocities = np.zeros(len(self.contract.columns))
         steady = time.monotonic_ns()
+        self._asked.set()
         with self._lock:
             for channel in self.channels:
                 fresh = self._is_fresh(channel, steady)
@@ -178,14 +180,16 @@ class BridgeNode(ManagedNode):
 
     def on_stop(self) -> None:
         ticker, self._ticker = self._ticker, None
-        if ticker is not None:
-            ticker.stop()
-            self._tick_to_rest()
-        elif self._own_loop:
-            # The robot's loop goes on asking for targets; commands are ignored from now on.
-            self._at_rest.clear()
-            self._at_rest.wait(REST_WITHIN_S)
-        self.safe_stop()
+        try:
+            if ticker is not None:
+                ticker.stop()
+                self._tick_to_rest()
+            elif self._own_loop and self._asked.is_set():
+                # The robot's loop goes on asking for targets; commands are ignored from now on.
+                self._at_rest.clear()
+                self._at_rest.wait(REST_WITHIN_S)
+        finally:
+            self.safe_stop()
 
     def on_release(self) -> None:
         self.disconnect()
