@@ -62,6 +62,8 @@ def _node(process: Process) -> Node:
         namespace=process.namespace,
         parameters=[dict(process.parameters)],
         remappings=list(process.remappings.items()),
+        # `nice` says so and goes on where a higher priority is not permitted.
+        prefix=f"nice -n {process.nice}" if process.nice else None,
         respawn=process.respawn,
         respawn_delay=process.respawn_delay_s,
         output="screen",

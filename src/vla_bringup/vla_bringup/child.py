@@ -24,6 +24,7 @@ class Child:
     all children in order; and the kernel kills it when the parent dies for whatever reason.
 
     Args:
+        nice: priority, below 0 comes first; ignored where that is not permitted.
         on_line: called with each line of output, from a thread; None: only the file gets them.
     """
 
@@ -33,6 +34,7 @@ class Child:
         log: Path,
         environment: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] | None = None,
+        nice: int = 0,
     ) -> None:
         self.log = log
         self.started_s = time.monotonic()
@@ -45,7 +47,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=None if environment is None else dict(environment),
                 start_new_session=True,
-                preexec_fn=lambda: _die_with(parent),
+                preexec_fn=lambda: _prepare(parent, nice),
             )
         if on_line:
             threading.Thread(target=self._copy, args=(on_line,), daemon=True).start()
@@ -99,8 +101,10 @@ def end_all(children: Sequence[Child], patience_s: float = 5.0) -> None:
             time.sleep(0.02)
 
 
-def _die_with(parent: int) -> None:
+def _prepare(parent: int, nice: int) -> None:
     """In the new process: ask the kernel to kill it when the thread that started it ends."""
+    with contextlib.suppress(OSError):
+        os.nice(nice)
     if sys.platform.startswith("linux"):
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the parent died in between

@@ -16,6 +16,9 @@ import yaml
 from vla_core.contract import PolicyConfig, load_contract, load_policy_config
 from vla_core.errors import ConfigurationError, MismatchError
 
+# What moves the robot comes first, what only watches last.
+AHEAD, BEHIND = -5, 5
+
 Value = bool | int | float | str | list[str]
 
 
@@ -31,6 +34,7 @@ class Process:
     remappings: Mapping[str, str] = field(default_factory=dict)
     lifecycle: bool = False  # configured and activated by the supervisor
     respawn: bool = True  # started again when it dies
+    nice: int = 0  # below 0: ahead of others on a busy machine, where that is permitted
     respawn_delay_s: float = 0.5  # before the first restart; a front end may back off further
 
 
@@ -190,6 +194,7 @@ def _bridges(
                 node.get("remappings", {}),
                 lifecycle=node.get("lifecycle", False),
                 respawn=node.get("respawn", True),
+                nice=AHEAD,
             )
         )
     return found
@@ -216,7 +221,13 @@ def _executor(graph: Graph, options: Options) -> Process:
     if options.synchronous:
         parameters["mode"] = "sync"
     return Process(
-        "vla_executor", "executor_node", "executor", graph.namespace, parameters, lifecycle=True
+        "vla_executor",
+        "executor_node",
+        "executor",
+        graph.namespace,
+        parameters,
+        lifecycle=True,
+        nice=AHEAD,
     )
 
 
@@ -236,7 +247,13 @@ def _recorder(graph: Graph, folder: Path, images: bool) -> Process:
     }
     # Not respawned: a second half of a recording would look like a whole one.
     return Process(
-        "vla_record", "recorder_node", "recorder", graph.namespace, parameters, respawn=False
+        "vla_record",
+        "recorder_node",
+        "recorder",
+        graph.namespace,
+        parameters,
+        respawn=False,
+        nice=BEHIND,
     )
 
 

@@ -138,6 +138,7 @@ class Runner:
             self.log(name),
             _environment(),
             (lambda line: self._say(prefix + line)) if shown else None,
+            slot.process.nice,
         )
 
     def _ended(self, slot: _Slot, code: int, now: float) -> None:

@@ -61,20 +61,28 @@ class Session:
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Episode:
         """Reset the scene to a seed and do one task."""
-        self.client.reset_scene(seed, instruction)
-        self.client.wait_until(self._is_idle, 10.0, "the executor did not become idle")
+        self.prepare(seed, instruction)
         began = time.monotonic()
         outcome = self.client.run_task(
             instruction, time_limit_s=time_limit_s, on_progress=on_progress
         )
         return Episode(instruction, seed, outcome, time.monotonic() - began)
 
+    def prepare(self, seed: int, instruction: str) -> None:
+        """Reset the scene to a seed, with the executor ready for a task."""
+        self.client.wait_until(self._is_idle, 10.0, "the executor did not become idle")
+        self.client.reset_scene(seed, instruction)
+
+    def is_running(self) -> bool:
+        """Whether a plan is played."""
+        return self.state is not None and self.state.mode == ExecutorState.MODE_RUNNING
+
     def _is_idle(self) -> bool:
         return self.state is not None and self.state.mode == ExecutorState.MODE_IDLE
 
     def _on_state(self, state: ExecutorState) -> None:
         self.state = state
-        if self.first_motion_s is None and state.mode == ExecutorState.MODE_RUNNING:
+        if self.first_motion_s is None and self.is_running():
             self.first_motion_s = time.monotonic()
 
 
