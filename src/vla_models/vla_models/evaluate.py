@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from vla_core.ports import Policy
-from vla_models.evaluation import CONDITIONS, Condition, Score, Trial, evaluate, score
-from vla_models.files import in_root
+from vla_models.evaluation import CONDITIONS, Condition, Score, Setting, Trial, evaluate, score
+from vla_models.files import in_root, root
 from vla_models.nano.adapter import load
 from vla_models.progress import progress_bar
 
@@ -37,12 +37,13 @@ def examine(
 ) -> dict[str, Any]:
     """Run the conditions with a progress bar, print each score, return everything for JSON."""
     console = Console()
+    setting = Setting.of(root())
     scores: list[Score] = []
     trials: list[Trial] = []
     for condition in conditions:
         with progress_bar(console) as bar:
             task = bar.add_task(f"evaluate {condition.name}", total=6 * seeds, note="")
-            found = evaluate(policy, condition, seeds, _advance(bar, task))
+            found = evaluate(policy, setting, condition, seeds, _advance(bar, task))
         trials += found
         scores.append(score(found))
         console.print(sentence(scores[-1]), highlight=False)

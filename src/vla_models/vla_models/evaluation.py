@@ -1,17 +1,23 @@
-"""How well a policy does the demo's tasks: lockstep episodes on seeds that training never saw."""
+"""How well a policy does the demo's tasks: lockstep episodes on seeds that training never saw.
+
+The executor, the contract and the way of execution are those of the live system.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from vla_core.contract import Contract, load_contract, load_policy_config
+from vla_core.execution import Execution
 from vla_core.ports import Policy, PolicySpec
 from vla_core.types import NS_PER_S, ActionChunk, Observation, Prefix
-from vla_scenes.episode import run_episode
 from vla_scenes.layout import EVAL_SEEDS
+from vla_scenes.lockstep import run_executed
 from vla_scenes.tabletop import TabletopScene
 from vla_scenes.tasks import TASKS
 
@@ -25,14 +31,13 @@ class Condition:
 
     name: str
     latency_s: float = 0.0
-    replan_rows: int = 14  # of the 16 that the demo executes, as when the executor asks in time
     told: str | None = None  # instead of the instruction that decides success
     swapped: bool = False  # begins with another task's instruction
 
 
 CONDITIONS = (
     Condition("plain"),
-    Condition("latency_400ms", latency_s=0.4, replan_rows=14),
+    Condition("latency_400ms", latency_s=0.4),
     Condition("swapped_instruction", swapped=True),
     Condition("meaningless_instruction", told=MEANINGLESS),
 )
@@ -64,8 +69,9 @@ class Score:
 class SwappedInstruction:
     """Tells a policy another instruction for the first second of an episode."""
 
-    def __init__(self, policy: Policy, first: str, until_ns: int) -> None:
-        self._policy, self._first, self._until_ns = policy, first, until_ns
+    def __init__(self, policy: Policy, first: str) -> None:
+        self._policy, self._first = policy, first
+        self._started_ns: int | None = None
 
     @property
     def spec(self) -> PolicySpec:
@@ -74,12 +80,16 @@ class SwappedInstruction:
 
     def infer(self, observation: Observation, prefix: Prefix | None = None) -> ActionChunk:
         """Ask the policy, early on with the first instruction."""
-        if observation.as_of_ns < self._until_ns:
+        now = observation.as_of_ns
+        if self._started_ns is None:
+            self._started_ns = now
+        if now < self._started_ns + SWAP_AFTER_S * NS_PER_S:
             observation = replace(observation, instruction=self._first)
         return self._policy.infer(observation, prefix)
 
     def reset(self) -> None:
-        """Reset the policy."""
+        """Begin with the first instruction again."""
+        self._started_ns = None
         self._policy.reset()
 
     def close(self) -> None:
@@ -87,8 +97,25 @@ class SwappedInstruction:
         self._policy.close()
 
 
+@dataclass(frozen=True)
+class Setting:
+    """The robot and the way in which its policy is executed."""
+
+    contract: Contract
+    execution: Execution
+    horizon_rows: int | None
+
+    @classmethod
+    def of(cls, root: Path, policy: str = "demo") -> Setting:
+        """Read the SO-101's contract and a policy file from a checkout."""
+        config = load_policy_config(root / "config" / "policies" / f"{policy}.yaml")
+        contract = load_contract([root / "config" / "robots" / config.robot / "contract.yaml"])
+        return cls(contract, Execution.of(config.execution), config.execution.horizon_rows)
+
+
 def evaluate(
     policy: Policy,
+    setting: Setting,
     condition: Condition,
     seeds_per_task: int,
     done: Callable[[Trial], None] = lambda trial: None,
@@ -98,27 +125,30 @@ def evaluate(
     trials = []
     try:
         for number in range(seeds_per_task * len(TASKS)):
-            trials.append(_trial(policy, condition, number, scene))
+            trials.append(_trial(policy, setting, condition, number, scene))
             done(trials[-1])
     finally:
         scene.close()
     return trials
 
 
-def _trial(policy: Policy, condition: Condition, number: int, scene: TabletopScene) -> Trial:
+def _trial(
+    policy: Policy, setting: Setting, condition: Condition, number: int, scene: TabletopScene
+) -> Trial:
     task = TASKS[number % len(TASKS)]
     # Every wording takes its turn; another task's cube and pad for the swap.
     wordings = task.wordings()
     instruction = wordings[(number // len(TASKS)) % len(wordings)]
     if condition.swapped:
         other = TASKS[(number + 3) % len(TASKS)].instruction
-        policy = SwappedInstruction(policy, other, round(SWAP_AFTER_S * NS_PER_S))
+        policy = SwappedInstruction(policy, other)
     seed = EVAL_SEEDS[number]
-    result = run_episode(
-        policy, seed, condition.told or instruction, condition.latency_s,
-        replan_rows=condition.replan_rows, judged_by=instruction, scene=scene,
+    result = run_executed(
+        policy, setting.contract, scene, seed, condition.told or instruction, condition.latency_s,
+        execution=setting.execution, horizon_rows=setting.horizon_rows, judged_by=instruction,
     )  # fmt: skip
-    return Trial(condition.name, seed, instruction, result.succeeded, result.duration_s)
+    duration_s = result.lockstep.duration_s
+    return Trial(condition.name, seed, instruction, result.succeeded, duration_s)
 
 
 def score(trials: Sequence[Trial]) -> Score:

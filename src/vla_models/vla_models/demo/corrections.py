@@ -39,13 +39,14 @@ def record_corrections(
     count: int,
     done: Callable[[int], None] = lambda _: None,
     first: int = 0,
+    longest_s: float = LONGEST_S,
 ) -> EpisodeStore:
     """Bring a folder to ``count`` corrected episodes; ``first`` makes other rounds differ."""
     store = EpisodeStore(folder)
     scene = TabletopScene()
     try:
         for number in sorted(set(range(first, first + count)) - set(store.numbers())):
-            store.write(number, _Correction(scene, policy, number).play())
+            store.write(number, _Correction(scene, policy, number).play(longest_s))
             done(number)
     finally:
         scene.close()
@@ -68,10 +69,10 @@ class _Correction:
         self._pending: ActionChunk | None = None
         self._kept: dict[str, list[NDArray[np.generic]]] = {}
 
-    def play(self) -> Episode:
+    def play(self, longest_s: float) -> Episode:
         """Return the episode."""
         after = 0
-        while self._scene.time_ns < LONGEST_S * NS_PER_S and after < AFTER_SUCCESS_S * NS_PER_S:
+        while self._scene.time_ns < longest_s * NS_PER_S and after < AFTER_SUCCESS_S * NS_PER_S:
             images = {camera: self._scene.image(camera) for camera in CAMERAS}
             self._label(images)
             self._plan_on(images)

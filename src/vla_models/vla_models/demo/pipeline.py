@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import Tensor
 
 from vla_models.demo.corrections import record_corrections
-from vla_models.demo.recipe import HELD_OUT, demo_config, reword
+from vla_models.demo.recipe import HELD_OUT, demo_config, reword, weigh
 from vla_models.demo.recording import record
 from vla_models.evaluate import examine, write_result
 from vla_models.evaluation import CONDITIONS
@@ -117,7 +117,7 @@ class DemoTraining:
         statistics: Statistics | None = None,
     ) -> None:
         trainer = Trainer(
-            self._config, settings, Dataset(learned, self._config),
+            self._config, settings, Dataset(learned, self._config, weigh),
             Dataset(held_out, self._config), self._folder / stage,
             Augmentation(), reword, start, statistics,
         )  # fmt: skip

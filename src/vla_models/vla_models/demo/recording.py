@@ -12,7 +12,7 @@ from vla_models.training.episodes import Episode, EpisodeStore
 from vla_scenes.episode import Demonstration, Kicks, record_demonstration
 from vla_scenes.layout import TRAIN_SEEDS
 from vla_scenes.tabletop import CAMERAS, OBJECT_ENTRIES, TabletopScene
-from vla_scenes.tasks import CUBES, PADS, TASKS, Task, parse
+from vla_scenes.tasks import TASKS, Task, parse
 
 KICKED = 0.7  # share of the demonstrations that are disturbed
 ATTEMPTS = 5  # seeds tried before a demonstration is given up
@@ -62,19 +62,18 @@ def to_episode(demonstration: Demonstration) -> Episode:
 
 
 def auxiliary_targets(objects: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
-    """Return where every object is, then once more the two that the instruction names (N, 26).
+    """Return where the named cube and pad are, (N, 7): what the policy has to see, and no more.
 
-    A cube gives x, y, z and its yaw as a point on the circle: it looks the same each quarter turn.
+    The cube's x, y, z and its yaw as a point on the circle (it looks the same each quarter turn),
+    then the pad's x, y.
     """
     column = {entry: objects[:, i] for i, entry in enumerate(OBJECT_ENTRIES)}
-
-    def cube(colour: str) -> list[NDArray[np.float32]]:
-        name, turn = f"{colour}_cube", 4 * column[f"{colour}_cube.yaw"]
-        return [*(column[f"{name}.{axis}"] for axis in "xyz"), np.sin(turn), np.cos(turn)]
-
-    def pad(colour: str) -> list[NDArray[np.float32]]:
-        return [column[f"{colour}_pad.{axis}"] for axis in "xy"]
-
-    everything = [c for colour in CUBES for c in cube(colour)]
-    everything += [p for colour in PADS for p in pad(colour)]
-    return np.stack([*everything, *cube(task.cube), *pad(task.pad)], axis=1)
+    cube, pad = f"{task.cube}_cube", f"{task.pad}_pad"
+    turn = 4 * column[f"{cube}.yaw"]
+    return np.stack(
+        [
+            *(column[f"{cube}.{axis}"] for axis in "xyz"), np.sin(turn), np.cos(turn),
+            *(column[f"{pad}.{axis}"] for axis in "xy"),
+        ],
+        axis=1,
+    )  # fmt: skip

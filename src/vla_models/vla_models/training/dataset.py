@@ -23,6 +23,9 @@ from vla_models.training.episodes import Episode
 # Another wording of an instruction, so that no single sentence is learned by heart.
 Reword = Callable[[str, np.random.Generator], str]
 
+# How often each frame of an episode is drawn, relative to others (N,).
+Weigh = Callable[[Episode], NDArray[np.floating]]
+
 # Targets that hardly move are not blown up to unit size: below this, errors do not matter [SI].
 SMALLEST_SCALE = 0.03
 
@@ -46,7 +49,9 @@ class Batch:
 class Dataset:
     """Frames of some episodes, drawn at random or in order."""
 
-    def __init__(self, episodes: Sequence[Episode], config: NanoConfig) -> None:
+    def __init__(
+        self, episodes: Sequence[Episode], config: NanoConfig, weigh: Weigh | None = None
+    ) -> None:
         if not episodes:
             raise ConfigurationError("training: there is no episode to learn from")
         self.episodes = tuple(episodes)
@@ -56,6 +61,9 @@ class Dataset:
         self._frames = np.array(
             [(e, f) for e, x in enumerate(episodes) for f in np.flatnonzero(x.valid.any(1))]
         )
+        weights = [np.ones(len(e.state)) if weigh is None else weigh(e) for e in episodes]
+        drawn = np.cumsum([weights[e][f] for e, f in self._frames.tolist()])
+        self._shares = drawn / drawn[-1]
         objects = np.concatenate([episode.objects for episode in episodes])
         self._object_mean = objects.mean(0)
         self._object_scale = np.maximum(objects.std(0), 1e-3)
@@ -89,7 +97,7 @@ class Dataset:
         reword: Reword | None = None,
     ) -> Batch:
         """Draw a batch; without augmentation frames are taken as they are."""
-        drawn = self._frames[rng.integers(len(self._frames), size=size)]
+        drawn = self._frames[np.searchsorted(self._shares, rng.random(size))]
         parts = [self._frame(e, f, rng, augmentation, reword) for e, f in drawn.tolist()]
         images, state, words, targets, valid, objects = (
             np.stack(part) for part in zip(*parts, strict=True)

@@ -38,7 +38,7 @@ class TrainingSettings:
     auxiliary_weight: float = 0.3
     half: bool = True  # bf16 autocast
     seed: int = 0
-    log_every: int = 20
+    log_every: int = 25
     validate_every: int = 250
     checkpoint_every: int = 250
 
