@@ -299,3 +299,47 @@ def test_a_repeated_tick_sends_nothing_twice(moving: Any) -> None:
     again = moving.executor.tick(moving.now_ns)
     assert again.command is None and again.request is None
     moving.run(0.2)
+
+
+def test_a_robot_that_moves_before_the_first_chunk_is_followed(rig: Any) -> None:
+    """Its bridge may still play the way to rest of an executor that was killed."""
+    rig.latency_ns = 600 * MS
+    rig.begin()
+    for i in range(15):
+        rig.positions = np.array([0.2, 0.0, 0.0, 0.5 - 0.02 * i])
+        rig.tick()
+    measured = rig.positions.copy()
+    rig.run(1.0)
+    first = next(d.command for d in rig.decisions if d.command is not None)
+    assert first.positions[0, 3] == pytest.approx(measured[3], abs=0.02)
+
+
+def test_a_chunk_observed_before_the_robot_was_moved_is_not_played(rig: Any) -> None:
+    rig.latency_ns = 300 * MS
+    rig.begin()
+    rig.run(0.2)
+    rig.positions = np.array([0.4, 0.0, 0.0, 0.5])
+    rig.run(0.3)
+    assert "before the robot came to rest" in rig.refusals[0]
+    rig.run(1.5)
+    assert rig.decisions[-1].mode is Mode.RUNNING
+
+
+def test_after_a_reset_it_starts_from_the_measured_state(moving: Any) -> None:
+    moving.executor.reset(moving.now_ns)
+    moving.run_to_rest()
+    moving.tick()
+    moving.positions = moving.positions - 0.02
+    measured = moving.positions.copy()
+    moving.begin()
+    moving.run(0.5)
+    first = next(d.command for d in moving.decisions[-25:] if d.command is not None)
+    assert first.positions[0, 0] == pytest.approx(measured[0], abs=5e-3)
+
+
+def test_a_task_that_begins_while_the_robot_brakes_goes_on_from_there(moving: Any) -> None:
+    moving.executor.reset(moving.now_ns)
+    moving.tick()
+    moving.begin()
+    moving.run(2.0)
+    assert moving.decisions[-1].mode is Mode.RUNNING

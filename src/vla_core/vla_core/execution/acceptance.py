@@ -33,7 +33,8 @@ class Accepted:
     """A chunk that may be played."""
 
     rows: NDArray[np.float64]  # (T, A), clamped into the limits
-    start_ns: int
+    start_ns: int  # when row 0 is due, after a shift to now if there was one
+    observed_ns: int  # when the chunk was observed
     dropped_rows: int  # late
     clamped_rows: int
 
@@ -76,7 +77,7 @@ def check_chunk(
     start_ns, dropped = _start(chunk, place)
     _check_velocity(chunk, columns, dropped)
     rows, clamped = _clamped(chunk, columns, row_tolerance)
-    return Accepted(rows, start_ns, dropped, clamped)
+    return Accepted(rows, start_ns, chunk.start_ns, dropped, clamped)
 
 
 def _check_form(chunk: ActionChunk, task: Task) -> None:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from vla_core.contract.model import Contract
 from vla_core.errors import ChunkError, LimitError, NotReadyError
-from vla_core.execution.acceptance import Accepted, Place, check_addressee, check_chunk
+from vla_core.execution.acceptance import Place, check_addressee, check_chunk
 from vla_core.execution.counters import Counters
-from vla_core.execution.curve import Blend, Constant, Curve, Points, Spline, Times
+from vla_core.execution.curve import Blend, Constant, Curve, Points, Times
 from vla_core.execution.guards import Lease, MeasuredState, TickClock, TrackingGuard
 from vla_core.execution.join import Seam, join_named
 from vla_core.execution.limiter import Limiter, Sample, Tip
-from vla_core.execution.modes import TABLE, Condition, Mode, Output
+from vla_core.execution.modes import TABLE, Condition, Mode, Output, Standing, standing
 from vla_core.execution.plan import Plan
+from vla_core.execution.report import make_snapshot
 from vla_core.execution.smoothness import SmoothnessMeter
-from vla_core.execution.start import start_positions
+from vla_core.execution.start import Start
 from vla_core.execution.trigger import RequestTrigger
 from vla_core.execution.values import (
     Answer,
@@ -37,15 +36,6 @@ from vla_core.types import Epoch, Prefix
 # Ticks in a row in which Ruckig may fail before the executor stops.
 LIMITER_FAILURES = 10
 JITTER_S = 10.0
-AGREEMENT_S = 0.2  # plans are compared over this time before they are blended
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A condition with its sentence."""
-
-    condition: Condition
-    reason: str
 
 
 class Executor:
@@ -84,10 +74,9 @@ class Executor:
         step_s = contract.action.step_s
         self._jitter = JitterMeter(step_s, max(1, round(JITTER_S / step_s)))
         self._counters = Counters()
-        self._standing = Standing(Condition.INACTIVE, Condition.INACTIVE.value)
+        self._start = Start(self._columns, self._measured, self._limiter, self._settings)
+        self._standing = standing(Condition.INACTIVE)
         self._is_active = False
-        self._is_placed = False  # the committed motions start where the robot is
-        self._has_commanded = False
         self._has_started = False  # the running task has had a measured state to start from
         self._task: Task | None = None
         self._trigger: RequestTrigger | None = None
@@ -99,7 +88,6 @@ class Executor:
         self._rejections = 0
         self._limiter_failures = 0
         self._request_id = 0
-        self._observation_age_s = math.nan
 
     # What the node tells.
 
@@ -154,8 +142,9 @@ class Executor:
         self._rejections = self._limiter_failures = 0
         self._tracking.clear()
         self._lease.renew(now_ns)
-        self._is_placed = self._limiter.rest_ns > now_ns  # still braking from the task before
-        self._has_started = self._is_placed
+        if self._limiter.rest_ns <= now_ns:  # else still braking from the task before
+            self._start.leave()
+        self._has_started = self._start.is_placed
 
     def end_task(self, reason: str, now_ns: int) -> None:
         """End the running task, if there is one, and brake."""
@@ -191,8 +180,8 @@ class Executor:
         self._hold = None
         self._limiter_failures = 0
         self._tracking.clear()
-        self._has_commanded = False
         self.end_task("reset", now_ns)
+        self._start.forget()
         self._next_epoch()
 
     def clock_jumped(self, now_ns: int) -> None:
@@ -235,7 +224,7 @@ class Executor:
         accepted = check_chunk(
             answer.chunk, task, self._columns, place, self._settings.row_tolerance
         )
-        plan = self._plan_of(accepted, answer, request, task)
+        plan = Plan.of(accepted, request, task, self._columns)
         rest = self._resting_curve()
         seam = Seam(
             old=rest if self._plan is None else self._plan.curve,
@@ -247,7 +236,10 @@ class Executor:
             columns=self._columns,
         )
         if self._plan is not None:
-            self._check_agreement(seam, task, now_ns)
+            quarrel = seam.quarrel(task.execution.mode_switch)
+            if quarrel is not None and task.execution.join == "blend":
+                self._hold_for(Condition.DISAGREEMENT, quarrel, now_ns)
+                raise ChunkError(quarrel)
             self._smoothness.joined(seam)
         self._plan = plan.joined(join_named(task.execution.join)(seam))
         self._is_plan_new = True
@@ -257,20 +249,6 @@ class Executor:
         self._counters.rows_dropped_late += accepted.dropped_rows
         trigger.answered()
 
-    def _plan_of(self, accepted: Accepted, answer: Answer, request: Request, task: Task) -> Plan:
-        step_ns = answer.chunk.step_ns
-        rows = Spline(accepted.rows, accepted.start_ns, step_ns, self._columns)
-        return Plan(
-            own=rows,
-            curve=rows,
-            start_ns=accepted.start_ns,
-            step_ns=step_ns,
-            rows=len(accepted.rows),
-            horizon_rows=task.horizon_rows or task.horizon,
-            observed_ns=answer.chunk.start_ns,
-            requested_ns=request.sent_ns,
-        )
-
     def _place(self, now_ns: int) -> Place:
         last_ns = self._clock.last_ns if self._clock.last_ns is not None else now_ns
         rest_ns = self._limiter.rest_ns
@@ -278,7 +256,7 @@ class Executor:
         return Place(
             now_ns=now_ns,
             next_ns=max(last_ns + 2 * self._step_ns, now_ns),
-            rest_since_ns=rest_ns if rest_ns <= now_ns and self._is_placed else None,
+            rest_since_ns=rest_ns if rest_ns <= now_ns and self._start.is_placed else None,
             observed_ns=plan.observed_ns if plan is not None else None,
             has_plan=plan is not None,
         )
@@ -287,20 +265,6 @@ class Executor:
         positions = self._limiter.state(self._limiter.rest_ns)[0]
         is_position = [column.is_position for column in self._columns]
         return Constant(np.where(is_position, positions, 0.0))
-
-    def _check_agreement(self, seam: Seam, task: Task, now_ns: int) -> None:
-        """Hold instead of blending between two ways of doing the task."""
-        if task.execution.join != "blend":
-            return
-        gaps = seam.disagreement(seam.at_ns + round(AGREEMENT_S * 1e9)).max(axis=0)
-        for column, gap in zip(self._columns, gaps.tolist(), strict=True):
-            if column.kind == "joint_position" and gap > task.execution.mode_switch:
-                sentence = (
-                    f"old and new plan are {gap:.3g} {column.unit} apart on '{column.name}' "
-                    f"(limit {task.execution.mode_switch:g}): stopping instead of blending"
-                )
-                self._hold_for(Condition.DISAGREEMENT, sentence, now_ns)
-                raise ChunkError(sentence)
 
     def _reject(self, trigger: RequestTrigger, error: ChunkError, now_ns: int) -> None:
         self._counters.chunks_rejected += 1
@@ -379,7 +343,7 @@ class Executor:
         if age_ns > self._settings.measured_lost_s * 1e9:
             limit_s = self._settings.measured_lost_s
             self._latch(Condition.MEASURED_LOST, f"no measured state for {limit_s:g} s", now_ns)
-        elif not self._is_placed:
+        elif not self._start.is_placed:
             return
         elif age_ns > self._settings.measured_age_s * 1e9:
             self._hold_for(
@@ -401,16 +365,24 @@ class Executor:
         if self._stop is not None:
             return self._stop
         if not self._is_active:
-            return _standing(Condition.DEACTIVATED if moving else Condition.INACTIVE)
+            return standing(Condition.DEACTIVATED if moving else Condition.INACTIVE)
         if self._task is None:
-            return _standing(Condition.TASK_ENDED if moving else Condition.NO_TASK)
-        if not self._is_placed:
-            trouble = self._start_from_measured(now_ns)
-            if trouble is not None:
-                return trouble
+            return standing(Condition.TASK_ENDED if moving else Condition.NO_TASK)
+        trouble = self._start.trouble(now_ns)
+        if trouble is not None:
+            return self._not_started(trouble, now_ns)
+        self._has_started = True
+        was_old = self._hold is not None and self._hold.condition is Condition.MEASURED_OLD
+        if was_old and not self._start.is_commanding:
+            self._hold = None  # it is over: what is missing now is a chunk
         if self._plan is None:
-            return self._hold or _standing(Condition.NO_CHUNK)
+            return self._hold or standing(Condition.NO_CHUNK)
         return self._follow(self._plan, now_ns)
+
+    def _not_started(self, trouble: Standing, now_ns: int) -> Standing:
+        if TABLE[trouble.condition].mode is Mode.STOPPED:
+            self._latch(trouble.condition, trouble.reason, now_ns)
+        return trouble
 
     def _follow(self, plan: Plan, now_ns: int) -> Standing:
         target_ns = now_ns + self._step_ns
@@ -418,20 +390,20 @@ class Executor:
         if target_ns > (plan.horizon_end_ns if synchronous else plan.end_ns):
             condition = Condition.WAITING if synchronous else Condition.RUN_OUT
             self._hold_for(condition, condition.value, now_ns)
-            return self._hold or _standing(condition)
+            return self._hold or standing(condition)
         failures = self._limiter.failures
         try:
             late = self._limiter.follow(self._corrected(plan.curve, target_ns), now_ns)
         except LimitError as error:
             self._latch(Condition.LIMITER_FAILED, str(error), now_ns)
-            return self._stop or _standing(Condition.LIMITER_FAILED)
-        self._has_commanded = True
+            return self._stop or standing(Condition.LIMITER_FAILED)
+        self._start.commanded()
         self._counters.limit_interventions += bool(late)
         self._count_limiter_failures(self._limiter.failures > failures, now_ns)
         self._note_use(plan, now_ns)
         if target_ns > plan.horizon_end_ns:
-            return _standing(Condition.PAST_HORIZON)
-        return _standing(Condition.PLAYING)
+            return standing(Condition.PAST_HORIZON)
+        return standing(Condition.PLAYING)
 
     def _count_limiter_failures(self, has_failed: bool, now_ns: int) -> None:
         self._limiter_failures = self._limiter_failures + 1 if has_failed else 0
@@ -440,7 +412,6 @@ class Executor:
             self._latch(Condition.LIMITER_FAILED, sentence, now_ns)
 
     def _note_use(self, plan: Plan, now_ns: int) -> None:
-        self._observation_age_s = (now_ns - plan.observed_ns) * 1e-9
         if isinstance(plan.curve, Blend) and now_ns >= plan.curve.end_ns:
             self._plan = plan.joined(plan.curve.new)  # the blend is over
         if self._is_plan_new and self._trigger is not None:
@@ -468,42 +439,15 @@ class Executor:
 
         return sample
 
-    def _start_from_measured(self, now_ns: int) -> Standing | None:
-        """Begin where the robot is; return why that is not possible yet."""
-        age_ns = self._measured.age_ns(now_ns)
-        if age_ns is None:
-            missing = self._measured.missing
-            return Standing(Condition.MEASURED_MISSING, f"no measured state of {missing} yet")
-        if age_ns > self._settings.measured_age_s * 1e9:
-            sentence = f"measured state is {age_ns / 1e9:.2f} s old"
-            return Standing(Condition.MEASURED_OLD, sentence)
-        commanded = self._limiter.state(self._limiter.rest_ns)[0].tolist()
-        try:
-            start = start_positions(
-                self._columns,
-                self._measured.positions.tolist(),
-                commanded if self._has_commanded else None,
-                self._settings.start_tolerance,
-            )
-        except LimitError as error:
-            self._latch(Condition.OUT_OF_PLACE, str(error), now_ns)
-            return self._stop
-        if start is not None:
-            self._limiter.place(start, now_ns)
-        self._is_placed = self._has_started = True
-        if self._hold is not None and self._hold.condition is Condition.MEASURED_OLD:
-            self._hold = None  # it is over: what is missing now is a chunk
-        return None
-
     def _command(self, now_ns: int) -> Command | None:
         """Return what leaves: whatever moves is always brought to rest first."""
         output = TABLE[self._standing.condition].output
         moving = self._limiter.rest_ns > now_ns
-        held = output in (Output.PLAN, Output.HOLD) and self._has_commanded
+        held = output in (Output.PLAN, Output.HOLD) and self._start.is_commanding
         if not moving and not held:
             self._smoothness.interrupted()
-            if output is Output.SILENCE:
-                self._is_placed = False  # somebody else may move the robot now
+            if self._start.is_commanding:
+                self._start.leave()  # somebody else may move the robot now
             return None
         command = self._limiter.command(now_ns)
         self._smoothness.tick(command.velocities[0], command.accelerations[0])
@@ -532,7 +476,7 @@ class Executor:
         return request
 
     def _may_ask(self, now_ns: int) -> bool:
-        if self._stop is not None or not self._is_active or not self._is_placed:
+        if self._stop is not None or not self._is_active or not self._start.is_placed:
             return False
         age_ns = self._measured.age_ns(now_ns)
         is_fresh = age_ns is not None and age_ns <= self._settings.measured_age_s * 1e9
@@ -573,7 +517,6 @@ class Executor:
             self._trigger.cancel(now_ns)
         self._plan = None
         self._correction = None
-        self._observation_age_s = math.nan
 
     def _set_back(self, offset_ns: int, now_ns: int) -> None:
         """Carry on in the new time where the old time ended."""
@@ -605,36 +548,14 @@ class Executor:
 
     def snapshot(self, now_ns: int) -> Snapshot:
         """Return everything `ExecutorState` carries."""
-        task, trigger, plan = self._task, self._trigger, self._plan
-        reason = trigger.synchronous_reason if task is not None and trigger is not None else ""
-        nan = math.nan
-        latency = trigger.latency if trigger is not None else None
-        return Snapshot(
-            epoch=self._epoch,
-            mode=self.mode,
-            reason=self._standing.reason,
-            task_id=task.task_id if task is not None else "",
-            instruction=task.instruction if task is not None else "",
-            policy=task.policy if task is not None else "",
-            synchronous=bool(reason),
-            synchronous_reason=reason,
-            horizon_left=nan if plan is None else (plan.horizon_end_ns - now_ns) * 1e-9,
-            plan_left=nan if plan is None else (plan.end_ns - now_ns) * 1e-9,
-            request_threshold=nan if trigger is None else trigger.threshold_s,
-            request_in_flight=trigger is not None and trigger.in_flight is not None,
-            observation_age=self._observation_age_s,
-            seam_gap=self._smoothness.seam_gap,
-            seam_step_velocity=self._smoothness.seam_step_velocity,
-            seam_step_acceleration=self._smoothness.seam_step_acceleration,
-            jerk_rms=self._smoothness.jerk_rms,
-            latency_p50=nan if latency is None else latency.quantile(0.5),
-            latency_p95=nan if latency is None else latency.quantile(0.95),
-            latency_p99=nan if latency is None else latency.quantile(0.99),
-            tick_error_p50=self._jitter.quantile(0.5),
-            tick_error_p99=self._jitter.quantile(0.99),
-            **vars(self._counters),
+        return make_snapshot(
+            now_ns,
+            self._epoch,
+            self._standing,
+            self._task,
+            self._trigger,
+            self._plan,
+            self._smoothness,
+            self._jitter,
+            self._counters,
         )
-
-
-def _standing(condition: Condition) -> Standing:
-    return Standing(condition, condition.value)

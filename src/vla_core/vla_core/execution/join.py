@@ -19,6 +19,7 @@ SHARE = 0.5
 # Peaks of the smoothstep's derivatives for D = T = 1: they bound the extra motion of a blend.
 PEAK_1, PEAK_2, PEAK_3 = 1.875, 5.774, 60.0
 SAMPLES = 12
+AGREEMENT_NS = 200_000_000  # plans are compared over this time before they are blended
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,17 @@ class Seam:
     def _apart(self, old: Curve, until_ns: int) -> Array:
         times = np.linspace(self.at_ns, until_ns, SAMPLES).astype(np.int64)
         return np.abs(self.new.sample(times)[0] - old.sample(times)[0])
+
+    def quarrel(self, limit: float) -> str | None:
+        """Return a sentence if the plans are too far apart to go from one to the other."""
+        gaps = self.disagreement(self.at_ns + AGREEMENT_NS).max(axis=0)
+        for column, gap in zip(self.columns, gaps.tolist(), strict=True):
+            if column.kind == "joint_position" and gap > limit:
+                return (
+                    f"old and new plan are {gap:.3g} {column.unit} apart on '{column.name}' "
+                    f"(limit {limit:g}): stopping instead of blending"
+                )
+        return None
 
 
 Join = Callable[[Seam], Curve]

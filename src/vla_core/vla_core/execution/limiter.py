@@ -20,6 +20,9 @@ Tip = Callable[[Array], Array]  # joint positions (K, A) -> tool positions (K, 3
 
 # A tail longer than this many points is cut from a limit that makes no sense.
 MOST_POINTS = 256
+# So many points are one tick apart: a receiver that missed ticks, and the executor that missed
+# them as well, agree exactly on where the robot is when the next tick comes.
+FINE_POINTS = 6
 
 
 class Limiter:
@@ -53,6 +56,11 @@ class Limiter:
     def rest_ns(self) -> int:
         """When all columns are at rest, if nothing new is proposed."""
         return max(motion.rest_ns for motion in self._motions)
+
+    @property
+    def rest_positions(self) -> list[float]:
+        """Where every column comes to rest, if nothing new is proposed."""
+        return [motion.rest for motion in self._motions]
 
     def place(self, positions: Sequence[float], now_ns: int) -> None:
         """Let every column rest where the robot is, clamped into its limits."""
@@ -133,9 +141,11 @@ class Limiter:
 
     def _sample(self, motions: list[Motion], now_ns: int) -> tuple[NDArray[np.int64], Array]:
         """Return times (K,) and states (K, A, 3), from the next point to rest."""
-        left_ns = max(motion.rest_ns for motion in motions) - now_ns - self._step_ns
-        count = 1 + min(MOST_POINTS, max(0, -(-left_ns // self._tail_ns)))
-        times = [self._step_ns + i * self._tail_ns for i in range(count)]
+        left_ns = max(motion.rest_ns for motion in motions) - now_ns
+        times = [self._step_ns]
+        while times[-1] < left_ns and len(times) < MOST_POINTS:
+            fine = len(times) < FINE_POINTS
+            times.append(times[-1] + (self._step_ns if fine else self._tail_ns))
         states = [[motion.at(now_ns + time) for motion in motions] for time in times]
         return np.array(times, dtype=np.int64), np.array(states)
 

@@ -43,6 +43,19 @@ class Condition(Enum):
     LIMITER_FAILED = "a target is not finite or the limiter failed"
 
 
+@dataclass(frozen=True)
+class Standing:
+    """A condition with its sentence."""
+
+    condition: Condition
+    reason: str
+
+
+def standing(condition: Condition) -> Standing:
+    """Return a condition with its general sentence."""
+    return Standing(condition, condition.value)
+
+
 class Output(Enum):
     """What is commanded. Whatever still moves is braked first, in every condition."""
 

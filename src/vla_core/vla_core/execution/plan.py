@@ -6,8 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vla_core.execution.curve import Curve
+from vla_core.contract.model import Column
+from vla_core.execution.acceptance import Accepted
+from vla_core.execution.curve import Curve, Spline
+from vla_core.execution.values import Request, Task
 from vla_core.types import Prefix
+
+Columns = tuple[Column, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +41,21 @@ class Plan:
     def joined(self, curve: Curve) -> Plan:
         """Return the same plan along another curve."""
         return replace(self, curve=curve)
+
+    @classmethod
+    def of(cls, accepted: Accepted, request: Request, task: Task, columns: Columns) -> Plan:
+        """Return the plan that an accepted chunk alone makes."""
+        rows = Spline(accepted.rows, accepted.start_ns, task.step_ns, columns)
+        return cls(
+            own=rows,
+            curve=rows,
+            start_ns=accepted.start_ns,
+            step_ns=task.step_ns,
+            rows=len(accepted.rows),
+            horizon_rows=task.horizon_rows or task.horizon,
+            observed_ns=accepted.observed_ns,
+            requested_ns=request.sent_ns,
+        )
 
     def knots(self, from_ns: int, committed_until_ns: int) -> Prefix | None:
         """Return the rows due from ``from_ns`` to the end, on the plan's own grid."""

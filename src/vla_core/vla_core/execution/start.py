@@ -6,6 +6,88 @@ from collections.abc import Sequence
 
 from vla_core.contract.model import Column
 from vla_core.errors import LimitError
+from vla_core.execution.guards import MeasuredState
+from vla_core.execution.limiter import Limiter
+from vla_core.execution.modes import Condition, Standing
+from vla_core.execution.values import ExecutorSettings
+
+# A robot whose joints moved by less since it was found is still at rest [rad, m].
+STILL = 0.02
+
+
+class Start:
+    """Puts the limiter where the robot is, and follows the robot until the first command.
+
+    While nothing is commanded somebody else may move the robot, so nothing is taken for granted:
+    only once a plan is played is the robot where the commands are.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        measured: MeasuredState,
+        limiter: Limiter,
+        settings: ExecutorSettings,
+    ) -> None:
+        self._columns, self._measured = columns, measured
+        self._limiter, self._settings = limiter, settings
+        self._last_command: list[float] | None = None  # where the newest command rests
+        self._found: list[float] | None = None  # measured when the robot was found at rest
+        self._is_forgetting = False
+        self.is_placed = False
+        self.is_commanding = False
+
+    def commanded(self) -> None:
+        """Note that a command leaves: from now on the robot is where the commands are."""
+        self.is_commanding = True
+
+    def leave(self) -> None:
+        """Note that no commands leave any more: the robot must be found again."""
+        if self.is_commanding:
+            keep = not self._is_forgetting
+            self._last_command = self._limiter.rest_positions if keep else None
+        self.is_placed = self.is_commanding = self._is_forgetting = False
+        self._found = None
+
+    def forget(self) -> None:
+        """Do not go on from the last command, nor from one that still brakes."""
+        self._last_command = None
+        self._is_forgetting = self.is_commanding
+
+    def trouble(self, now_ns: int) -> Standing | None:
+        """Place the limiter unless commands leave; return why that is not possible yet."""
+        if self.is_commanding:
+            return None
+        age_ns = self._measured.age_ns(now_ns)
+        if age_ns is None:
+            missing = self._measured.missing
+            return Standing(Condition.MEASURED_MISSING, f"no measured state of {missing} yet")
+        if age_ns > self._settings.measured_age_s * 1e9:
+            sentence = f"measured state is {age_ns / 1e9:.2f} s old"
+            return Standing(Condition.MEASURED_OLD, sentence)
+        measured = self._measured.positions.tolist()
+        tolerance = self._settings.start_tolerance
+        try:
+            start = start_positions(self._columns, measured, self._last_command, tolerance)
+        except LimitError as error:
+            return Standing(Condition.OUT_OF_PLACE, str(error))
+        self._limiter.place(start, self._since_ns(measured, now_ns))
+        self.is_placed = True
+        return None
+
+    def _since_ns(self, measured: list[float], now_ns: int) -> int:
+        """Return since when the robot is at rest."""
+        if self.is_placed and self._found is not None and self._is_still(measured):
+            return self._limiter.rest_ns
+        self._found = measured
+        return now_ns
+
+    def _is_still(self, measured: list[float]) -> bool:
+        assert self._found is not None
+        return all(
+            column.is_gripper or column.position is None or abs(now - then) <= STILL
+            for column, now, then in zip(self._columns, measured, self._found, strict=True)
+        )
 
 
 def start_positions(
@@ -13,8 +95,8 @@ def start_positions(
     measured: Sequence[float],
     commanded: Sequence[float] | None,
     tolerance: float,
-) -> list[float] | None:
-    """Return the positions (A,) to start from; None: go on from the last command.
+) -> list[float]:
+    """Return the positions (A,) to start from.
 
     The last command is kept where the robot is still near it: a robot sags a little below its
     command, and a start from there would drop it by as much again. A gripper that holds something
@@ -43,4 +125,4 @@ def start_positions(
         if commanded is not None and not column.is_gripper:
             is_near = is_near and abs(measured[i] - commanded[i]) <= tolerance
         start.append(measured[i])
-    return None if is_near else start
+    return list(commanded) if commanded is not None and is_near else start

@@ -1,0 +1,57 @@
+"""What people and bags see of the executor."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+
+from vla_core.execution.counters import Counters
+from vla_core.execution.modes import TABLE, Standing
+from vla_core.execution.plan import Plan
+from vla_core.execution.smoothness import SmoothnessMeter
+from vla_core.execution.trigger import RequestTrigger
+from vla_core.execution.values import Snapshot, Task
+from vla_core.metrics import JitterMeter
+from vla_core.types import Epoch
+
+
+def make_snapshot(
+    now_ns: int,
+    epoch: Epoch,
+    standing: Standing,
+    task: Task | None,
+    trigger: RequestTrigger | None,
+    plan: Plan | None,
+    smoothness: SmoothnessMeter,
+    jitter: JitterMeter,
+    counters: Counters,
+) -> Snapshot:
+    """Return everything `ExecutorState` carries."""
+    nan = math.nan
+    reason = trigger.synchronous_reason if task is not None and trigger is not None else ""
+    latency = trigger.latency.quantile if trigger is not None else lambda _: nan
+    return Snapshot(
+        epoch=epoch,
+        mode=TABLE[standing.condition].mode,
+        reason=standing.reason,
+        task_id=task.task_id if task is not None else "",
+        instruction=task.instruction if task is not None else "",
+        policy=task.policy if task is not None else "",
+        synchronous=bool(reason),
+        synchronous_reason=reason,
+        horizon_left=nan if plan is None else (plan.horizon_end_ns - now_ns) * 1e-9,
+        plan_left=nan if plan is None else (plan.end_ns - now_ns) * 1e-9,
+        request_threshold=nan if trigger is None else trigger.threshold_s,
+        request_in_flight=trigger is not None and trigger.in_flight is not None,
+        observation_age=nan if plan is None else (now_ns - plan.observed_ns) * 1e-9,
+        seam_gap=smoothness.seam_gap,
+        seam_step_velocity=smoothness.seam_step_velocity,
+        seam_step_acceleration=smoothness.seam_step_acceleration,
+        jerk_rms=smoothness.jerk_rms,
+        latency_p50=latency(0.5),
+        latency_p95=latency(0.95),
+        latency_p99=latency(0.99),
+        tick_error_p50=jitter.quantile(0.5),
+        tick_error_p99=jitter.quantile(0.99),
+        **asdict(counters),
+    )
