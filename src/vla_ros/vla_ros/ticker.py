@@ -19,6 +19,7 @@ from rclpy.node import Node
 from vla_core.types import NS_PER_S
 from vla_ros.stamps import is_simulated
 
+MAKE_UP = 2
 _WINDOW_S = 10.0
 
 
@@ -26,8 +27,10 @@ class Ticker:
     """Calls ``on_tick(now_ns, steady_ns)`` each period with the instant at which the tick is due.
 
     ``steady_ns`` is that instant on the steady clock; None in simulated time, which may pause.
-    An exception in ``on_tick`` is logged and ends the ticking: ``on_crash`` is called once.
-    Ticks that were missed are counted in ``missed`` and not made up for.
+    A thread that comes late makes up for at most `MAKE_UP` ticks, each with the instant at which
+    it was due: what is placed by time is still right a little later. More are left out and
+    counted in ``missed``. An exception in ``on_tick`` is logged and ends the ticking:
+    ``on_crash`` is called once.
     """
 
     def __init__(
@@ -101,8 +104,8 @@ class Ticker:
             if late < 0:
                 self._wake.wait(-late / NS_PER_S)
                 continue
-            if late > self._period_ns:
-                skipped = late // self._period_ns
+            skipped = late // self._period_ns - MAKE_UP
+            if skipped > 0:
                 self.missed += skipped
                 due += skipped * self._period_ns
                 late -= skipped * self._period_ns
@@ -117,13 +120,16 @@ class Ticker:
             self._wake.wait()
             self._wake.clear()
             number = self._clock.now().nanoseconds // self._period_ns
-            if number == last or not self._running:
-                continue
-            if number > last + 1:
-                self.missed += number - last - 1
+            last = last or number - 1  # zero: simulated time has only just begun
+            # A clock that was turned back begins anew; the core finds that out by itself.
+            first = number if number < last else max(last + 1, number - MAKE_UP)
+            self.missed += max(0, first - last - 1)
+            for due in range(first, number + 1):
+                if not self._running:
+                    return
+                self._measure()
+                self._on_tick(due * self._period_ns, None)
             last = number
-            self._measure()
-            self._on_tick(number * self._period_ns, None)
 
     def _measure(self) -> None:
         now = time.monotonic_ns()

@@ -235,6 +235,11 @@ def test_a_restarted_executor_gets_the_task_again(desk: Desk) -> None:
     desk.mode = ExecutorState.MODE_IDLE
     desk.world.until(lambda: len(desk.goals) == 2, "the executor gets the task again")
     assert desk.goals[1].request.task_id == first
+    desk.ended.set_result(
+        ExecuteTask.Result(ended=ExecuteTask.Result.ENDED_REFUSED, message="not heard of yet")
+    )
+    desk.world.until(lambda: len(desk.goals) == 3, "it gets the task once more")
+    assert desk.result is None
 
 
 def test_an_executor_that_does_not_come_back_ends_the_task(world: World) -> None:

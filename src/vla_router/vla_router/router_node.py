@@ -212,6 +212,10 @@ class RouterNode(Node):
     def _on_result(self, running: Running, execution: Any, response: Any) -> None:
         if running is not self._running or execution is not self._execution:
             return
+        if response.result.ended == Result.ENDED_REFUSED and self._is_returning(running):
+            self.get_logger().info(f"not yet: {response.result.message}")
+            self._execution = None  # asked again after ANSWER_WITHIN_S
+            return
         # Only the executor's own ends count here; that it was canceled, we know.
         running.end(response.result.ended, response.result.message)
         self._finish()
@@ -242,11 +246,16 @@ class RouterNode(Node):
             self._finish()
         elif restarted and self._is_ready_for_task(state):
             self.get_logger().info("the executor is back; it gets the task again")
-            running.restarted()
+            running.restarted(time.monotonic())
             self._send_goal(running)
         elif time.monotonic() - self._lost_since_s > self._params.executor_within_s:
             running.end(Result.ENDED_FAILED, "the executor is lost and did not come back")
             self._finish()
+
+    def _is_returning(self, running: Running) -> bool:
+        """Return whether a restarted executor may still be finding its surroundings."""
+        since_s = time.monotonic() - running.restarted_s
+        return running.ending is None and since_s < self._params.executor_within_s
 
     def _is_ready_for_task(self, state: ExecutorState | None) -> bool:
         return (

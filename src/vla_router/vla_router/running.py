@@ -39,6 +39,7 @@ class Running:
     reason: str = ""
     chunks: int = 0
     boot_id: int = 0  # of the executor that has the goal
+    restarted_s: float = -math.inf  # steady; when the newest one took it over
     _past_chunks: int = field(default=0, repr=False)
 
     def elapsed_s(self, now_ns: int) -> float:
@@ -62,8 +63,9 @@ class Running:
             Result.ENDED_TIME_LIMIT, f"the time limit of {self.time_limit_s:g} s is reached"
         )
 
-    def restarted(self) -> None:
+    def restarted(self, now_s: float) -> None:
         """A new executor has taken it over; its counter begins at 0."""
+        self.restarted_s = now_s
         self._past_chunks += self.chunks
         self.chunks = 0
 
