@@ -120,7 +120,8 @@ class Ticker:
             self._wake.wait()
             self._wake.clear()
             number = self._clock.now().nanoseconds // self._period_ns
-            last = last or number - 1  # zero: simulated time has only just begun
+            if last == 0 < number:
+                last = number - 1  # simulated time has only just begun
             # A clock that was turned back begins anew; the core finds that out by itself.
             first = number if number < last else max(last + 1, number - MAKE_UP)
             self.missed += max(0, first - last - 1)
