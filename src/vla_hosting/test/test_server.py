@@ -201,14 +201,6 @@ def waiting(contract: Contract, configure: Callable[..., Any]) -> Waiting:
     return policy
 
 
-def test_a_client_is_told_when_its_turn_does_not_come(serve: Any, waiting: Waiting) -> None:
-    address = serve(waiting, None, ServerSettings(infer_deadline_s=0.05))
-    try:
-        assert "policy 'hold': no answer within 0.05 s" in refusal(address, GOOD)
-    finally:
-        waiting.leave.set()
-
-
 def test_a_client_that_left_is_not_answered(serve: Any, waiting: Waiting) -> None:
     address = serve(waiting)
     with client(address) as first:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+import socket
+import ssl
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.sync.client import ClientConnection, connect, unix_connect
+from websockets.client import ClientProtocol
+from websockets.exceptions import WebSocketException
+from websockets.uri import WebSocketURI, parse_uri
 
 import vla_core.errors
-from vla_core.errors import InferenceError, NotReadyError, VlaError
+from vla_core.errors import ConfigurationError, InferenceError, NotReadyError, VlaError
 from vla_hosting import wire
-from vla_hosting.sockets import limit_sending
+from vla_hosting.channel import Channel, ClosedError
 
+GOODBYE_S = 1.0  # for the server to say it too
 _OUR_ERROR = re.compile(r"^vla_core\.errors\.(\w+): ", re.MULTILINE)
 
 
@@ -29,10 +32,27 @@ class LostError(InferenceError):
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server listens: a ws:// or wss:// address, or a Unix socket of this machine."""
+    """Where a server listens: a ws:// or wss:// address, or a Unix socket of this machine.
+
+    Raises:
+        ConfigurationError: it is no such address.
+    """
 
     url: str
     unix_path: str | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            parse_uri(self.url)
+        except (WebSocketException, ValueError) as error:
+            raise ConfigurationError(
+                f"policy server '{self.url}': expected ws://host:port or wss://host:port"
+            ) from error
+
+    @property
+    def uri(self) -> WebSocketURI:
+        """The address in its parts."""
+        return parse_uri(self.url)
 
     def __str__(self) -> str:
         return self.unix_path or self.url
@@ -57,18 +77,15 @@ class Connection:
             NotReadyError: nobody is there, or says nothing in time.
         """
         self._address = address
-        self._stack = ExitStack()
-        started_s = time.monotonic()
+        ends_s = time.monotonic() + settings.open_s
         try:
-            self._socket = self._stack.enter_context(_open(address, settings))
-            limit_sending(self._socket.socket, settings.open_s)
-            left_s = max(0.0, settings.open_s - (time.monotonic() - started_s))
-            self.metadata = _read(self._socket.recv(left_s))
-        except (OSError, TimeoutError, WebSocketException, VlaError) as error:
-            self._stack.close()
+            self._channel = _open(address, settings, ends_s)
+            self.metadata = _read(self._channel.receive(ends_s))
+        except (OSError, ClosedError, WebSocketException, VlaError) as error:
+            self._abandon()
             raise NotReadyError(
                 f"policy server {address}: no connection within {settings.open_s:g} s: "
-                f"{_reason(error)}"
+                f"{error or type(error).__name__}"
             ) from error
 
     def ask(self, message: dict[str, Any], deadline_s: float) -> Any:
@@ -82,54 +99,65 @@ class Connection:
         """
         ends_s = time.monotonic() + deadline_s
         try:
-            limit_sending(self._socket.socket, deadline_s)
-            self._socket.send(wire.pack(message))
-            return _read(self._socket.recv(max(0.0, ends_s - time.monotonic())))
+            self._channel.send(wire.pack(message), ends_s)
+            return _read(self._channel.receive(ends_s))
         except TimeoutError:
             self._abandon()
             raise DeadlineError(
                 f"no reply from policy server {self._address} within {deadline_s:g} s"
             ) from None
-        except (ConnectionClosed, OSError) as error:
+        except ClosedError as error:
             self._abandon()
-            if time.monotonic() >= ends_s:  # a peer that does not even read
-                raise DeadlineError(
-                    f"policy server {self._address} read nothing within {deadline_s:g} s"
-                ) from error
-            raise LostError(
-                f"policy server {self._address}: connection lost: {_reason(error)}"
-            ) from error
+            raise LostError(f"policy server {self._address}: connection lost: {error}") from error
         except VlaError:
             self._abandon()
             raise
 
     def _abandon(self) -> None:
         """Close without waiting for the other side: it may be stuck."""
-        self._socket.close_timeout = 0.0
-        self.close()
+        if hasattr(self, "_channel"):
+            self._channel.abandon()
 
     def close(self) -> None:
         """Say goodbye; twice is as good as once."""
-        self._stack.close()
+        self._channel.close(GOODBYE_S)
 
 
-def _open(address: Address, settings: ConnectionSettings) -> ClientConnection:
-    key = settings.api_key
-    limits: dict[str, Any] = {
-        "compression": None,
-        "open_timeout": settings.open_s,
-        "ping_interval": None,  # each question has its deadline; a server may compile for long
-        "close_timeout": 1.0,
-        "max_size": settings.max_message_bytes,
-        "additional_headers": {"Authorization": f"Api-Key {key}"} if key else None,
-    }
-    connection: ClientConnection
+def _open(address: Address, settings: ConnectionSettings, ends_s: float) -> Channel:
+    protocol = ClientProtocol(address.uri, max_size=settings.max_message_bytes)
+    channel = Channel(_connect(address, settings.open_s), protocol)
+    try:
+        request = protocol.connect()
+        if settings.api_key:
+            request.headers["Authorization"] = f"Api-Key {settings.api_key}"
+        protocol.send_request(request)
+        channel.flush(ends_s)
+        while channel.handshake is None:
+            channel.read(ends_s)
+        if protocol.handshake_exc is not None:
+            raise protocol.handshake_exc
+    except BaseException:
+        channel.abandon()
+        raise
+    return channel
+
+
+def _connect(address: Address, within_s: float) -> socket.socket:
     if address.unix_path is not None:
-        connection = unix_connect(address.unix_path, address.url, **limits)
-        return connection
-    # No proxy: a robot does not ask its policy through one that the web browser uses.
-    connection = connect(address.url, proxy=None, **limits)
-    return connection
+        local = socket.socket(socket.AF_UNIX)
+        local.settimeout(within_s)
+        try:
+            local.connect(address.unix_path)
+        except OSError:
+            local.close()
+            raise
+        return local
+    uri = address.uri
+    sock = socket.create_connection((uri.host, uri.port), within_s)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not uri.secure:
+        return sock
+    return ssl.create_default_context().wrap_socket(sock, server_hostname=uri.host)
 
 
 def _read(data: str | bytes) -> Any:
@@ -148,7 +176,3 @@ def server_error(text: str) -> VlaError:
             return kind(text[named[-1].end() :].strip())
     lines = [line for line in text.splitlines() if line.strip()]
     return InferenceError(f"the policy server reports: {lines[-1] if lines else 'no reason'}")
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__

@@ -17,7 +17,7 @@ from vla_core.errors import ConfigurationError, VlaError
 from vla_core.ports import PolicySpec
 from vla_hosting.keys import ObservationKeys
 from vla_hosting.loading import load_policy
-from vla_hosting.server import PolicyServer, ServerSettings
+from vla_hosting.server import PolicyServer
 from vla_hosting.sockets import listen
 
 DEFAULT_PORT = 8000  # as openpi
@@ -51,8 +51,7 @@ def _serve(
     listener: socket.socket,
 ) -> None:
     with contextlib.closing(load_policy(config, contract, arguments.root)) as policy:
-        settings = ServerSettings(infer_deadline_s=arguments.deadline_s)
-        server = PolicyServer(policy, listener, keys(config, policy.spec), settings)
+        server = PolicyServer(policy, listener, keys(config, policy.spec))
         host, port = listener.getsockname()[:2]
         print(f"vla serve: policy '{policy.spec.name}' at ws://{host}:{port}", flush=True)
         server.serve()
@@ -108,7 +107,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--robot", default="so101", help="with a uri: for which robot")
     parser.add_argument("--contract", type=Path, nargs="+", default=(), help="contract files")
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="start of relative paths")
-    parser.add_argument("--deadline-s", type=float, default=120.0, help="of one answer [s]")
     return parser
 
 

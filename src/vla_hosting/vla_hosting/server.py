@@ -1,9 +1,8 @@
 """Serves one policy over openpi's WebSocket protocol: metadata first, then answers.
 
-Each connection has a thread that speaks; the policy is asked by one thread alone, the one that
-called `PolicyServer.serve`, one observation after another. As with openpi, an error is a text
-frame with the traceback, after which the connection is closed. What `vla serve` does with its
-arguments is in `serve.py`.
+One thread does it all, the one that called `PolicyServer.serve`: it is the policy's thread, so
+observations are answered one after another. As with openpi, an error is a text frame with the
+traceback, after which the connection is closed. The command line is in `serve.py`.
 """
 
 from __future__ import annotations
@@ -11,60 +10,62 @@ from __future__ import annotations
 import contextlib
 import http
 import logging
-import queue
+import selectors
 import socket
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-from websockets.sync.server import Server, ServerConnection, serve, unix_serve
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 
-from vla_core.errors import InferenceError, VlaError
+from vla_core.errors import VlaError
 from vla_core.ports import Policy
 from vla_hosting import messages, wire
+from vla_hosting.channel import Channel, ClosedError
 from vla_hosting.keys import ObservationKeys
-from vla_hosting.sockets import limit_sending
+from vla_hosting.sockets import watch_over
 
 log = logging.getLogger(__name__)
 
 HEALTH_PATH = "/healthz"
-CLOSE_GOING_AWAY = 1001  # RFC 6455
-CLOSE_INTERNAL_ERROR = 1011  # as openpi's server
+GOODBYE_S = 0.2  # for a client to say it too when the server is stopped
+GOING_AWAY = 1001  # RFC 6455, 7.4.1
+INTERNAL_ERROR = 1011
 CLOSE_REASON = "Internal server error. Traceback included in previous frame."
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """Limits of the server. Every wait has one."""
+    """Limits of the server."""
 
     max_message_bytes: int = 64 * 2**20  # of an observation; above it the connection is closed
     max_connections: int = 16
-    infer_deadline_s: float = 120.0  # waiting for its turn included; a first call may compile
-    send_deadline_s: float = 10.0  # a client that does not read its answer
-    ping_s: float = 20.0  # an idle client that does not answer for two of them is gone
+    open_s: float = 5.0  # for the handshake
+    send_s: float = 5.0  # for a client that does not take its answer
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One observation on its way to the policy's thread and its answer back."""
+class _Client:
+    """One connection: its channel, and what was said on it."""
 
-    call: Callable[[], dict[str, Any]]
-    answer: Future[dict[str, Any]]
+    def __init__(self, sock: socket.socket, name: str, settings: ServerSettings) -> None:
+        # A web page must not reach a policy on its visitor's machine: no origin but none.
+        self.protocol = ServerProtocol(origins=[None], max_size=settings.max_message_bytes)
+        self.channel = Channel(sock, self.protocol)
+        self.name = name
+        # When its patience ends that has not shaken hands, or not left after an error.
+        self.until_s: float | None = time.monotonic() + settings.open_s
+        self.previous_s: float | None = None  # how long the answer before took
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it neither comes in nor goes."""
+        return self.until_s is not None and time.monotonic() > self.until_s
 
 
 class PolicyServer:
-    """Owns a listening socket and asks the policy; closing the policy is the caller's.
-
-    `serve` runs in the policy's thread until `stop`, which any thread may call.
-    """
+    """Speaks with the clients of a listening socket; closing socket and policy is the caller's."""
 
     def __init__(
         self,
@@ -73,167 +74,120 @@ class PolicyServer:
         keys: ObservationKeys | None = None,
         settings: ServerSettings | None = None,
     ) -> None:
-        self._policy = policy
+        self._policy, self._listener = policy, listener
         self._keys = keys or ObservationKeys.of(policy.spec)
         self._keys.check(policy.spec)
         self._settings = settings or ServerSettings()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._metadata = wire.pack(messages.metadata_to_wire(policy.spec, self._keys))
-        self._stopping = threading.Event()
-        self._clients: set[ServerConnection] = set()  # under the lock
-        self._lock = threading.Lock()
-        self._speaking_with: ServerConnection | None = None
-        self._server = self._websocket_server(listener)
-
-    def _websocket_server(self, listener: socket.socket) -> Server:
-        start = unix_serve if listener.family == socket.AF_UNIX else serve
-        return start(
-            self._converse,
-            sock=listener,
-            compression=None,  # as openpi; images do not compress
-            max_size=self._settings.max_message_bytes,
-            ping_interval=self._settings.ping_s,
-            ping_timeout=2 * self._settings.ping_s,
-            close_timeout=1.0,
-            origins=[None],  # a web page must not reach a policy on its visitor's machine
-            process_request=self._before_the_handshake,
-        )
+        self._clients: set[_Client] = set()
+        self._speaking_with: _Client | None = None
+        self._is_stopping = False
+        self._selector = selectors.DefaultSelector()
+        self._alarm, self._wake = socket.socketpair()
 
     def serve(self) -> None:
         """Answer until `stop`; an interrupt ends it in the same way and is passed on."""
-        accepting = threading.Thread(target=self._server.serve_forever, name="vla-serve-accept")
-        accepting.start()
+        self._listener.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._wake, selectors.EVENT_READ)
         try:
-            while (job := self._jobs.get()) is not None:
-                self._answer(job)
+            while not self._is_stopping:
+                self._wait()
         finally:
-            self._stopping.set()
-            self._drop_waiting()
-            self._server.shutdown()
-            self._send_home()
-            accepting.join()
+            for client in tuple(self._clients):
+                client.channel.close(GOODBYE_S, GOING_AWAY, "the server is being stopped")
+            self._selector.close()
+            self._alarm.close()
+            self._wake.close()
 
     def stop(self) -> None:
-        """End `serve` after the inference in progress."""
-        self._stopping.set()
-        self._jobs.put(None)
+        """End `serve` after the inference in progress. From any thread, or a signal's handler."""
+        self._is_stopping = True
+        with contextlib.suppress(OSError):  # it has ended already
+            self._alarm.send(b"!")
 
-    def _answer(self, job: _Job) -> None:
-        if not job.answer.set_running_or_notify_cancel():
-            return  # its client has given up
+    def _wait(self) -> None:
+        for key, _ in self._selector.select(self._settings.open_s):
+            if key.fileobj is self._listener:
+                self._accept()
+            elif isinstance(key.data, _Client):
+                self._attend(key.data)
+        for client in [client for client in self._clients if client.is_late]:
+            self._dismiss(client, "neither came in nor left")
+
+    def _accept(self) -> None:
         try:
-            job.answer.set_result(job.call())
-        except Exception as error:
-            job.answer.set_exception(error)
-        except BaseException:  # an interrupt: the client hears of it, the caller too
-            job.answer.set_exception(InferenceError("policy server: is being stopped"))
-            raise
+            sock, address = self._listener.accept()
+        except OSError as error:  # it has gone already
+            log.debug("nobody to accept: %s", error)
+            return
+        watch_over(sock)
+        client = _Client(sock, str(address or "on this machine"), self._settings)
+        self._clients.add(client)
+        self._selector.register(client.channel, selectors.EVENT_READ, client)
 
-    def _drop_waiting(self) -> None:
-        while True:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return
-            if job is not None:
-                job.answer.cancel()
+    def _dismiss(self, client: _Client, why: str) -> None:
+        log.info("client %s: %s", client.name, why)
+        self._clients.discard(client)
+        self._selector.unregister(client.channel)
+        client.channel.abandon()
 
-    def _before_the_handshake(
-        self, connection: ServerConnection, request: Request
-    ) -> Response | None:
+    def _attend(self, client: _Client) -> None:
+        """Take in what a client sent, and answer what is complete."""
+        was_open = client.channel.is_open
+        try:
+            client.channel.read(self._patience())
+            if not was_open and isinstance(client.channel.handshake, Request):
+                self._shake_hands(client, client.channel.handshake)
+            while client.channel.is_open and (message := client.channel.pop()) is not None:
+                self._answer(client, message)
+        except (ClosedError, TimeoutError) as error:
+            self._dismiss(client, str(error))
+
+    def _shake_hands(self, client: _Client, request: Request) -> None:
         if request.path == HEALTH_PATH:
-            return connection.respond(http.HTTPStatus.OK, "OK\n")
-        if len(self._clients) >= self._settings.max_connections:
-            return connection.respond(
+            response = client.protocol.reject(http.HTTPStatus.OK, "OK\n")
+        elif len(self._clients) > self._settings.max_connections:
+            response = client.protocol.reject(
                 http.HTTPStatus.SERVICE_UNAVAILABLE,
                 f"{self._settings.max_connections} clients are connected already\n",
             )
-        return None
+        else:
+            response = client.protocol.accept(request)
+        client.protocol.send_response(response)
+        client.channel.flush(self._patience())
+        if not client.channel.is_open:
+            raise ClosedError(f"turned away with {response.status_code}")
+        log.info("client %s: connected", client.name)
+        client.until_s = None
+        client.channel.send(self._metadata, self._patience())
 
-    def _converse(self, connection: ServerConnection) -> None:
-        """Speak with one client until it leaves; runs in the connection's thread."""
-        limit_sending(connection.socket, self._settings.send_deadline_s)
-        client = connection.remote_address
-        log.info("client %s connected", client)
-        with self._known(connection):
-            try:
-                connection.send(self._metadata)
-                self._answer_all(connection)
-            except ConnectionClosed:
-                log.info("client %s left", client)
-            except Exception as error:
-                # Asked for by the protocol: who debugs the client may not see this machine.
-                is_ours = isinstance(error, VlaError)
-                log.warning("client %s: %s", client, error, exc_info=not is_ours)
-                _close_with_traceback(connection)
-
-    @contextlib.contextmanager
-    def _known(self, connection: ServerConnection) -> Iterator[None]:
-        with self._lock:
-            self._clients.add(connection)
+    def _answer(self, client: _Client, data: bytes | str) -> None:
+        started_s = time.perf_counter()
         try:
-            yield
-        finally:
-            with self._lock:
-                self._clients.discard(connection)
+            answer = self._respond(client, _message(data))
+            if client.previous_s is not None:
+                answer["server_timing"]["prev_total_ms"] = client.previous_s * 1e3
+            client.channel.send(wire.pack(answer), self._patience())
+        except (ClosedError, TimeoutError):
+            raise
+        except Exception as error:
+            log.warning("client %s: %s", client.name, error, exc_info=not _is_ours(error))
+            # Asked for by the protocol: who debugs the client may not see this machine.
+            client.until_s = self._patience()
+            client.channel.send(traceback.format_exc(), client.until_s)
+            client.channel.say_goodbye(client.until_s, INTERNAL_ERROR, CLOSE_REASON)
+        client.previous_s = time.perf_counter() - started_s
 
-    def _send_home(self) -> None:
-        """Close what is still connected: websockets before 17 leaves it open."""
-        with self._lock:
-            clients = list(self._clients)
-        for connection in clients:
-            connection.close(CLOSE_GOING_AWAY, "the server is being stopped")
-
-    def _answer_all(self, connection: ServerConnection) -> None:
-        previous_s: float | None = None
-        while True:
-            data = connection.recv()  # as long as the client lives: pings watch over it
-            started_s = time.perf_counter()
-            message = self._message(data)
-            answer = self._ask(partial(self._respond, connection, message))
-            if previous_s is not None:
-                answer["server_timing"]["prev_total_ms"] = previous_s * 1e3
-            connection.send(wire.pack(answer))
-            previous_s = time.perf_counter() - started_s
-
-    def _message(self, data: str | bytes) -> dict[str, Any]:
-        if isinstance(data, str):
-            raise wire.WireError("expected a binary frame with an observation, got a text frame")
-        message = wire.unpack(data)
-        if not isinstance(message, dict):
-            raise wire.WireError(
-                f"expected a dict with an observation, got {type(message).__name__}"
-            )
-        return message
-
-    def _ask(self, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Have the policy's thread call something, within the deadline."""
-        if self._stopping.is_set():
-            raise InferenceError("policy server: is being stopped")
-        job = _Job(call, Future())
-        self._jobs.put(job)
-        if self._stopping.is_set():  # since the check above: nobody may be left to answer
-            job.answer.cancel()
-        try:
-            return job.answer.result(self._settings.infer_deadline_s)
-        except FutureTimeoutError:
-            job.answer.cancel()
-            raise InferenceError(
-                f"policy '{self._policy.spec.name}': no answer within "
-                f"{self._settings.infer_deadline_s:g} s"
-            ) from None
-        except CancelledError:
-            raise InferenceError("policy server: is being stopped") from None
-
-    def _respond(self, client: ServerConnection, message: dict[str, Any]) -> dict[str, Any]:
-        """Answer one message; runs in the policy's thread."""
+    def _respond(self, client: _Client, message: dict[str, Any]) -> dict[str, Any]:
         if self._speaking_with is not client:  # an episode never runs on for somebody else
             self._policy.reset()
             self._speaking_with = client
         extra = message.get(messages.EXTRA)
         request = extra.get("request") if isinstance(extra, dict) else None
         if isinstance(extra, dict) and extra.get("reset"):
-            return self._reset(request)
+            self._policy.reset()
+            return {messages.EXTRA: {"request": request, "reset": True}, "server_timing": {}}
         spec = self._policy.spec
         observation = messages.observation_from_wire(message, spec, self._keys, time.time_ns())
         prefix = messages.prefix_from_wire(message, spec)
@@ -245,14 +199,18 @@ class PolicyServer:
             "server_timing": {"infer_ms": spent_s * 1e3},
         }
 
-    def _reset(self, request: object) -> dict[str, Any]:
-        self._policy.reset()
-        return {messages.EXTRA: {"request": request, "reset": True}, "server_timing": {}}
+    def _patience(self) -> float:
+        return time.monotonic() + self._settings.send_s
 
 
-def _close_with_traceback(connection: ServerConnection) -> None:
-    try:
-        connection.send(traceback.format_exc())
-        connection.close(CLOSE_INTERNAL_ERROR, CLOSE_REASON)
-    except ConnectionClosed:
-        log.debug("the client left before it could hear of the error")
+def _message(data: bytes | str) -> dict[str, Any]:
+    if isinstance(data, str):
+        raise wire.WireError("expected a binary frame with an observation, got a text frame")
+    message = wire.unpack(data)
+    if not isinstance(message, dict):
+        raise wire.WireError(f"expected a dict with an observation, got {type(message).__name__}")
+    return message
+
+
+def _is_ours(error: Exception) -> bool:
+    return isinstance(error, VlaError)

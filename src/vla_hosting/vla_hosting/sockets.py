@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 
 from vla_core.errors import ConfigurationError
 
@@ -31,10 +30,11 @@ def listen_locally(path: str) -> socket.socket:
     return listener
 
 
-def limit_sending(sock: socket.socket, seconds: float) -> None:
-    """Let sending fail when the peer reads nothing for so long.
-
-    Receiving has limits of its own: websockets sends without any.
-    """
-    timeval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+def watch_over(sock: socket.socket) -> None:
+    """Have the kernel notice a client whose machine has gone, and send without delay."""
+    if sock.family == socket.AF_UNIX:
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)  # [s], [s], times
