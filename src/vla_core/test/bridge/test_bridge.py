@@ -187,6 +187,23 @@ def test_a_gripper_that_holds_something_may_be_far_from_its_command(contract: Co
     player.load(*trajectory(0.0, 0.0), np.array([0.9]))
 
 
+def test_a_handover_is_smoothed_inside_the_limits(contract: Contract) -> None:
+    """The gripper is told 0.0 and holds something at 0.4; a restarted executor begins there."""
+    gripper = contract.action.columns[3]
+    player, played = TrajectoryPlayer(1, [gripper]), []
+    player.load(*trajectory(0.0, 0.0))
+    for tick in range(100):
+        now = S + tick * 20 * MS
+        player.load(*trajectory(0.4, 0.4, now))
+        played += [player.at(now + i * MS) for i in range(20)]
+    positions = np.array([state[0][0] for state in played if state is not None])
+    assert positions[0] == pytest.approx(0.0) and positions[-1] == pytest.approx(0.4)
+    velocity = np.diff(positions) / 1e-3
+    assert np.abs(velocity).max() <= gripper.velocity
+    assert np.abs(np.diff(velocity)).max() / 1e-3 <= gripper.acceleration
+    assert player.is_at_rest(S + 100 * 20 * MS + 200 * MS)
+
+
 def test_silence_ends_at_rest_whatever_was_loaded_last() -> None:
     player = TrajectoryPlayer(1)
     times = np.array([20 * MS, 60 * MS, 100 * MS], dtype=np.int64)

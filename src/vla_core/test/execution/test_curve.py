@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vla_core.contract import Contract
-from vla_core.execution.curve import Blend, Constant, Spline, smoothstep
+from vla_core.execution.curve import Blend, Constant, Spline
+from vla_core.smoothstep import smoothstep
 
 MS = 1_000_000
 ROW = 50 * MS

@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 
 from vla_core.contract.model import Column
 from vla_core.errors import ChunkError, NonFiniteError, ShapeError
+from vla_core.smoothstep import smooth_seconds, smoothstep
 
 Array = NDArray[np.float64]
 Times = NDArray[np.int64]
+State = tuple[Array, Array, Array]
 
 # A first point may be this much farther away than the velocity limit allows: a robot sags below
 # its command, and a new task may start from where it was measured [rad, m].
 JUMP_TOLERANCE = 0.15
+# A first point farther away than this multiple of the velocity limit is a handover.
+REACH = 1.5
+NEGLIGIBLE = 1e-3  # [rad, m]
 # A trajectory older than the newest by more than this comes from a clock that was set back.
 CLOCK_SET_NS = 500_000_000
 # A last velocity below this counts as rest [rad/s, m/s].
@@ -37,13 +42,33 @@ class _Played:
     accelerations: Array
 
 
+@dataclass(frozen=True, eq=False)
+class _Shift:
+    """What a handover still owes: an offset (A,) on the played positions that fades away."""
+
+    offset: Array
+    begin_ns: int
+    duration_ns: int
+
+    def at(self, now_ns: int) -> tuple[Array, Array]:
+        """Return the offset in position and velocity."""
+        share, rate, _ = smoothstep(np.array((now_ns - self.begin_ns) / self.duration_ns))
+        return self.offset * (1 - share), -self.offset * rate / (self.duration_ns * 1e-9)
+
+
 class TrajectoryPlayer:
-    """Interpolates the newest trajectory with quintics; holds its last point after the end."""
+    """Interpolates the newest trajectory with quintics; holds its last point after the end.
+
+    With limits, a first point that is farther away than the velocity limit allows is a handover,
+    for example from an executor that was restarted while the gripper held something: it is
+    approached along a smoothstep inside the limits. Farther than a robot can sag is refused.
+    """
 
     def __init__(self, columns: int, limits: Sequence[Column] | None = None) -> None:
-        """Take the number of columns and, to refuse jumps, their limits."""
+        """Take the number of columns and, to smooth or refuse jumps, their limits."""
         self._count = columns
-        self._limits = tuple(limits) if limits is not None else None
+        self._limits = tuple(limits) if limits is not None else ()
+        self._shift: _Shift | None = None
         self._played: _Played | None = None
         self._stamp_ns: int | None = None
         self._asked_ns: int | None = None
@@ -76,7 +101,7 @@ class TrajectoryPlayer:
         self._check_form(times_ns, points)
         self._check_time(stamp_ns, times_ns)
         start = self._start(stamp_ns, positions[0], measured)
-        self._check_jump(start[0], positions[0], int(times_ns[0]))
+        start = self._hand_over(start, positions[0], stamp_ns, int(times_ns[0]))
         # A point due at once replaces the start: there is no time to go anywhere in between.
         first = 1 if times_ns[0] > 0 else 0
         self._played = _Played(
@@ -94,15 +119,20 @@ class TrajectoryPlayer:
         if self._played is None:
             return None
         position, velocity, _ = self._state(self._played, now_ns)
-        return position, velocity
+        if self._shift is None or now_ns >= self._shift.begin_ns + self._shift.duration_ns:
+            return position, velocity
+        offset, rate = self._shift.at(now_ns)
+        return position + offset, velocity + rate
 
     def is_at_rest(self, now_ns: int) -> bool:
         """Whether nothing moves from here on."""
-        return self._played is None or now_ns >= self._played.times_ns[-1]
+        shift = self._shift
+        is_shifted = shift is not None and now_ns < shift.begin_ns + shift.duration_ns
+        return self._played is None or (now_ns >= self._played.times_ns[-1] and not is_shifted)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._played = self._stamp_ns = self._asked_ns = None
+        self._played = self._stamp_ns = self._asked_ns = self._shift = None
 
     def _check_form(self, times_ns: Times, points: tuple[Array, Array, Array]) -> None:
         expected = (len(times_ns), self._count)
@@ -134,9 +164,7 @@ class TrajectoryPlayer:
                 f"{(self._asked_ns - end_ns) / 1e9:.3f} s"
             )
 
-    def _start(
-        self, stamp_ns: int, first: Array, measured: Array | None
-    ) -> tuple[Array, Array, Array]:
+    def _start(self, stamp_ns: int, first: Array, measured: Array | None) -> State:
         if self._played is not None:
             if self._stamp_ns is not None and stamp_ns < self._stamp_ns - CLOCK_SET_NS:
                 return self._state(self._played, self._asked_ns or self._stamp_ns)
@@ -144,25 +172,42 @@ class TrajectoryPlayer:
         start = first if measured is None else measured
         return start, np.zeros(self._count), np.zeros(self._count)
 
-    def _check_jump(self, start: Array, first: Array, due_ns: int) -> None:
-        if self._limits is None:
-            return
+    def _hand_over(self, start: State, first: Array, stamp_ns: int, due_ns: int) -> State:
+        """Let columns that cannot reach the first point in time begin there, and owe the gap."""
+        gap = start[0] - first
+        possible = np.array([REACH * c.velocity * due_ns * 1e-9 for c in self._limits])
+        if not self._limits or (np.abs(gap) <= possible + NEGLIGIBLE).all():
+            return start
+        self._check_jump(gap, possible, due_ns)
+        is_far = np.abs(gap) > possible + NEGLIGIBLE
+        owed = self._shift.at(stamp_ns)[0] if self._shift is not None else np.zeros(self._count)
+        offset = owed + np.where(is_far, gap, 0.0)
+        duration_s = max(map(smooth_seconds, self._limits, np.abs(offset).tolist()))
+        self._shift = _Shift(offset, stamp_ns, round(duration_s * 1e9))
+        position, velocity, acceleration = start
+        return (
+            np.where(is_far, first, position),
+            np.where(is_far, 0.0, velocity),
+            np.where(is_far, 0.0, acceleration),
+        )
+
+    def _check_jump(self, gap: Array, possible: Array, due_ns: int) -> None:
         for i, column in enumerate(self._limits):
-            allowed = JUMP_TOLERANCE + 1.5 * column.velocity * due_ns * 1e-9
             if column.is_gripper:
                 continue  # it closes on things: measured and commanded may be far apart
-            if abs(first[i] - start[i]) > allowed:
+            allowed = JUMP_TOLERANCE + possible[i]
+            if abs(gap[i]) > allowed:
                 raise ChunkError(
-                    f"trajectory: first point of '{column.name}' is "
-                    f"{abs(first[i] - start[i]):.3g} {column.unit} away, at most {allowed:.3g} "
-                    f"is possible in {due_ns / 1e6:g} ms"
+                    f"trajectory: first point of '{column.name}' is {abs(gap[i]):.3g} "
+                    f"{column.unit} away, at most {allowed:.3g} is possible in "
+                    f"{due_ns / 1e6:g} ms"
                 )
 
     def _name(self, index: int) -> str:
-        return self._limits[index].name if self._limits is not None else f"column {index}"
+        return self._limits[index].name if self._limits else f"column {index}"
 
     @staticmethod
-    def _state(played: _Played, now_ns: int) -> tuple[Array, Array, Array]:
+    def _state(played: _Played, now_ns: int) -> State:
         times = played.times_ns
         zeros = np.zeros(played.positions.shape[1])
         if now_ns >= times[-1]:
@@ -179,9 +224,7 @@ class TrajectoryPlayer:
         )
 
 
-def quintic(
-    begin: tuple[Array, Array, Array], end: tuple[Array, Array, Array], length_s: float, s: float
-) -> tuple[Array, Array, Array]:
+def quintic(begin: State, end: State, length_s: float, s: float) -> State:
     """Return the state after ``s`` of the fifth-order polynomial between two states.
 
     ros2_control's joint trajectory controller interpolates the same way where positions,

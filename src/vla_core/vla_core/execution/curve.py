@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_core.contract.model import Column
+from vla_core.smoothstep import smoothstep
 
 Array = NDArray[np.float64]
 Times = NDArray[np.int64]
@@ -147,13 +148,6 @@ class Blend:
             np.where(newest, new[1], first),
             np.where(newest, new[2], second),
         )
-
-
-def smoothstep(u: Array) -> tuple[Array, Array, Array]:
-    """Return 10 u^3 - 15 u^4 + 6 u^5 and its derivatives, constant outside 0 <= u <= 1."""
-    u = np.clip(u, 0.0, 1.0)
-    rest = u * (1 - u)
-    return u**3 * (10 - 15 * u + 6 * u * u), 30 * rest**2, 60 * rest * (1 - 2 * u)
 
 
 def _cubic(rows: Array, step_s: float, slopes: tuple[Array, Array] | None) -> Array:

@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 from vla_core.contract.model import Column
 from vla_core.errors import ConfigurationError
 from vla_core.execution.curve import Blend, Curve, Spline
+from vla_core.smoothstep import smooth_seconds
 
 Array = NDArray[np.float64]
 
-# The blend may use this share of each limit; the rest is for the plans' own motion.
-SHARE = 0.5
-# Peaks of the smoothstep's derivatives for D = T = 1: they bound the extra motion of a blend.
-PEAK_1, PEAK_2, PEAK_3 = 1.875, 5.774, 60.0
 SAMPLES = 12
 AGREEMENT_NS = 200_000_000  # plans are compared over this time before they are blended
 
@@ -102,15 +99,7 @@ def blend_duration_ns(seam: Seam) -> int:
 
 
 def _needed_s(column: Column, gap: float) -> float:
-    if column.is_gripper:
-        return 0.0
-    curvature = (PEAK_2 * gap, PEAK_1 * gap)
-    if not column.is_position:  # one derivative less: the value is a velocity already
-        acceleration, jerk = SHARE * column.acceleration, SHARE * column.jerk
-        return float(max(curvature[1] / acceleration, (curvature[0] / jerk) ** 0.5))
-    velocity, acceleration = SHARE * column.velocity, SHARE * column.acceleration
-    jerk = (PEAK_3 * gap / (SHARE * column.jerk)) ** (1 / 3)
-    return float(max(curvature[1] / velocity, (curvature[0] / acceleration) ** 0.5, jerk))
+    return 0.0 if column.is_gripper else smooth_seconds(column, gap)
 
 
 def _newest_wins(columns: tuple[Column, ...]) -> NDArray[np.bool_]:
