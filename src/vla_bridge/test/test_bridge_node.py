@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +20,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_bridge.bridge import BridgeNode
-from vla_bridge.bridge_node import RelayNode, starting_now
+from vla_bridge.bridge_node import RelayNode, RelayParams, starting_now
 from vla_core.contract import load_contract
 from vla_core.errors import ConfigurationError
 from vla_interfaces.msg import EmergencyStop
@@ -25,6 +28,7 @@ from vla_interfaces.srv import SelectSource
 from vla_ros import qos
 from vla_ros.joints import trajectory_arrays, trajectory_msg, twist_msg
 from vla_ros.stamps import now_ns
+from vla_testing.readme import undocumented
 from vla_testing.ros_world import World, parameters, ros_world
 
 MS = 1_000_000
@@ -280,6 +284,13 @@ def mobile(tmp_path: Path) -> str:
     return str(file)
 
 
+COMMANDS = {f"command/{name}" for name in ("joints", "gripper", "base")}
+NAMED_BY_FILES = {
+    "arm_controller/joint_trajectory",
+    "gripper_controller/commands",
+    "cmd_vel",
+    *(f"{source}{topic}" for source in ("", "teleoperation/", "homing/") for topic in COMMANDS),
+}
 RELAYS: dict[str, object] = {
     "trajectory_relays": ("arm=arm_controller/joint_trajectory",),
     "position_relays": ("gripper=gripper_controller/commands",),
@@ -370,3 +381,15 @@ def test_relays_are_checked_at_start(
 ) -> None:
     with pytest.raises(ConfigurationError, match=text):
         relay(world, mobile, **overrides)
+
+
+def test_the_readme_names_every_parameter_and_interface(world: World, mobile: str) -> None:
+    node = relay(world, mobile)
+    readme = Path(__file__).parents[1] / "README.md"
+    assert undocumented(node, RelayParams, readme, own=NAMED_BY_FILES) == []
+
+
+def test_the_node_imports_no_torch() -> None:
+    code = "import sys, vla_bridge.bridge_node; sys.exit('torch' in sys.modules)"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=env, timeout=60).returncode == 0

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from vla_core.contract import load_contract
 from vla_core.errors import ConfigurationError
 from vla_core.execution import Answer
 from vla_core.types import ActionChunk
-from vla_executor.executor_node import ExecutorNode
+from vla_executor.executor_node import ExecutorNode, ExecutorParams
 from vla_interfaces.action import ExecuteTask
 from vla_interfaces.msg import ActionChunk as ActionChunkMsg
 from vla_interfaces.msg import (
@@ -34,6 +37,7 @@ from vla_ros import qos
 from vla_ros.chunks import chunk_msg, epoch_from_msg
 from vla_ros.joints import joint_state_msg, trajectory_arrays
 from vla_ros.stamps import duration_msg, header, now_ns, time_ns
+from vla_testing.readme import undocumented
 from vla_testing.ros_world import World, parameters, ros_world
 
 MS = 1_000_000
@@ -426,3 +430,18 @@ def test_a_wrong_parameter_stops_the_node_at_start(
 ) -> None:
     with pytest.raises(ConfigurationError, match=text):
         Robot(world, **overrides)
+
+
+def test_the_readme_names_every_parameter_and_interface(world: World) -> None:
+    node = Robot(world).node
+    readme = Path(__file__).parents[1] / "README.md"
+    assert (
+        undocumented(node, ExecutorParams, readme, own={"command/joints", "observation/joints"})
+        == []
+    )
+
+
+def test_the_node_imports_no_torch() -> None:
+    code = "import sys, vla_executor.executor_node; sys.exit('torch' in sys.modules)"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=env, timeout=60).returncode == 0

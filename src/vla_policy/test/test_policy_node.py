@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +20,13 @@ from vla_core.ports import ImageSpec, PolicySpec
 from vla_core.types import ActionChunk, Epoch, Observation, Prefix
 from vla_interfaces.msg import ActionChunk as ActionChunkMsg
 from vla_interfaces.msg import InferenceFailure, InferenceRequest, PolicyState
-from vla_policy.policy_node import PolicyNode
+from vla_policy.policy_node import PolicyNode, PolicyParams
 from vla_ros import qos
 from vla_ros.chunks import answer_from_msg, epoch_msg
 from vla_ros.images import image_msg
 from vla_ros.joints import joint_state_msg
 from vla_ros.stamps import header, now_ns
+from vla_testing.readme import undocumented
 from vla_testing.ros_world import World, parameters, ros_world
 
 MS = 1_000_000
@@ -361,3 +365,15 @@ def test_injected_latency_overrules_the_file(world: World) -> None:
 def test_a_missing_policy_file_stops_the_node_at_start(world: World) -> None:
     with pytest.raises(ConfigurationError, match="'policy_file': expected a file"):
         Asker(world, policy_file="")
+
+
+def test_the_readme_names_every_parameter_and_interface(world: World) -> None:
+    node = Asker(world).node
+    readme = Path(__file__).parents[1] / "README.md"
+    assert undocumented(node, PolicyParams, readme, own=set()) == []
+
+
+def test_the_node_imports_no_torch() -> None:
+    code = "import sys, vla_policy.policy_node; sys.exit('torch' in sys.modules)"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=env, timeout=60).returncode == 0

@@ -190,7 +190,7 @@ class RouterNode(Node):
         self._attempt_s = time.monotonic()
         future.add_done_callback(lambda done: self._on_goal(running, done))
 
-    def _on_goal(self, running: Running, attempt: Future) -> None:
+    def _on_goal(self, running: Running, attempt: Any) -> None:
         if running is not self._running or attempt is not self._attempt:
             return
         execution = attempt.result()
