@@ -191,7 +191,8 @@ class RouterNode(Node):
         future.add_done_callback(lambda done: self._on_goal(running, done))
 
     def _on_goal(self, running: Running, attempt: Any) -> None:
-        if running is not self._running or attempt is not self._attempt:
+        is_newest = attempt is self._attempt
+        if running is not self._running or not is_newest:
             return
         execution = attempt.result()
         if execution is None or not execution.accepted:
