@@ -183,13 +183,14 @@ class Recording:
                 return name
         return None
 
-    def images(self, *streams: str) -> Iterator[tuple[str, int, Any]]:
-        """Yield stream, stamp and message of each image of some streams, as they arrived."""
+    def images(self, *streams: str) -> Iterator[tuple[str, int, Any, int]]:
+        """Yield stream, stamp, message and arrival (wall clock) of each image, as they arrived."""
         topics = {self.topic(self.robot.images[name].topic): name for name in streams}
         with BagReader(self.path) as bag:
             for message in bag.messages([topic for topic in topics if topic]):
                 decoded = message.decode()
-                yield topics[message.topic], stamp_ns(decoded.header.stamp), decoded
+                stamp = stamp_ns(decoded.header.stamp)
+                yield topics[message.topic], stamp, decoded, message.time_ns
 
     def state_at(self, ros_ns: int) -> State | None:
         """Return the newest state of the executor not later than a time."""

@@ -83,13 +83,18 @@ def read_robot(texts: Sequence[str]) -> Robot:
     Raises:
         ConfigurationError: something that a judge needs is missing, with its key.
     """
+    try:
+        return _robot(merge_texts(texts))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"contract: not what a judge can read, at {error!r}") from error
+
+
+def merge_texts(texts: Sequence[str]) -> dict[str, Any]:
+    """Return a contract as it stands in its text and the texts laid over it."""
     merged: dict[str, Any] = {}
     for text in texts:
         merged = _merge(merged, yaml.safe_load(text) or {})
-    try:
-        return _robot(merged)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"contract: not what a judge can read, at {error!r}") from error
+    return merged
 
 
 def read_robot_files(paths: Sequence[Path]) -> Robot:

@@ -62,7 +62,12 @@ class TypeStore:
         kind = self.store.types[msgtype]
         _, definitions = self.store.fielddefs[msgtype]
         defaults = {name: self._default(kind) for name, kind in definitions if name not in fields}
-        return kind(**fields, **defaults)
+        # The serializer takes arrays as they lie in memory.
+        given = {
+            name: np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value
+            for name, value in fields.items()
+        }
+        return kind(**given, **defaults)
 
     def _default(self, field: Any) -> Any:
         """Return zero for a field as rosbags describes it: (node type, details)."""
