@@ -8,7 +8,7 @@ FROM ros:humble-ros-base
 
 RUN apt-get update && apt-get install -y --no-install-recommends \
         build-essential cmake python3-dev python3-venv \
-        libegl1 libegl-mesa0 libgl1-mesa-dri libglvnd0 \
+        libegl1 libegl-mesa0 libgl1-mesa-dri libglvnd0 libopengl0 \
     && rm -rf /var/lib/apt/lists/*
 
 ARG PIP_EXTRA_INDEX_URL

@@ -20,7 +20,7 @@ SUPPORTED_ROS = {"humble": "3.10", "jazzy": "3.12", "kilted": "3.12"}
 
 # What a probe needs, and the Debian and Ubuntu packages that bring it.
 COMPILER_PACKAGES = ("build-essential", "cmake")
-EGL_PACKAGES = ("libegl1", "libegl-mesa0", "libgl1-mesa-dri", "libglvnd0")
+EGL_PACKAGES = ("libegl1", "libegl-mesa0", "libgl1-mesa-dri", "libglvnd0", "libopengl0")
 EGL_VENDOR_FOLDERS = ("/usr/share/glvnd/egl_vendor.d", "/etc/glvnd/egl_vendor.d")
 
 
@@ -167,15 +167,22 @@ def missing(python: Interpreter, environ: Mapping[str, str]) -> list[Need]:
 
 def has_egl() -> bool:
     """Tell whether EGL loads and has a driver behind it: Mesa's with its DRI part, or a GPU's."""
-    try:
-        ctypes.CDLL("libEGL.so.1")
-    except OSError:
+    # PyOpenGL calls OpenGL itself through the second, or through the older third.
+    if not _loads("libEGL.so.1") or not (_loads("libOpenGL.so.0") or _loads("libGL.so.1")):
         return False
     vendors = [file.name for d in EGL_VENDOR_FOLDERS for file in Path(d).glob("*.json")]
     if any("mesa" not in name for name in vendors):
         return True
     software = list(Path("/usr/lib").glob("*/dri/*swrast*_dri.so"))
     return bool(vendors and software)
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def provide(needs: Sequence[Need], python: Interpreter) -> None:

@@ -104,7 +104,7 @@ def test_a_bare_machine_needs_compiler_headers_venv_and_egl(
     packages = {package for need in machine.missing(bare, {}) for package in need.packages}
     assert packages == {
         "build-essential", "cmake", "python3.12-dev", "python3.12-venv",
-        "libegl1", "libegl-mesa0", "libgl1-mesa-dri", "libglvnd0",
+        "libegl1", "libegl-mesa0", "libgl1-mesa-dri", "libglvnd0", "libopengl0",
     }  # fmt: skip
 
 
@@ -113,6 +113,11 @@ def test_egl_is_not_needed_by_another_renderer(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(machine, "has_egl", lambda: False)
     assert machine.missing(COMPLETE, {"MUJOCO_GL": "osmesa"}) == []
     assert len(machine.missing(COMPLETE, {})) == 1
+
+
+def test_egl_without_opengl_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_loads", lambda library: library == "libEGL.so.1")
+    assert not machine.has_egl()
 
 
 def test_an_ordinary_user_is_told_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
