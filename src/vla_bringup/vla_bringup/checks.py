@@ -147,7 +147,7 @@ def rendering() -> Iterator[Finding]:
         f"rendering ({backend})",
         good,
         drawn.stdout.strip() if good else drawn.stdout.strip().splitlines()[-1][:300],
-        "install EGL: apt-get install libegl1 libgl1-mesa-dri libglx-mesa0 "
+        "install EGL: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri libopengl0 "
         "(or MUJOCO_GL=osmesa with libosmesa6)",
     )
 
