@@ -50,7 +50,7 @@ def test_a_chunk_with_two_usable_rows_is_too_late(moving: Any) -> None:
     request = pending(moving)
     moving.run(0.2)
     late = moving.chunk(moving.now_ns - 1440 * MS)
-    plan = moving.executor._plan
+    plan = moving.executor._pilot.plan
     object.__setattr__(plan, "observed_ns", 0)  # else it is refused as stale
     moving.deliver(request, chunk=late)
     assert "rows are past" in moving.refusals[-1]
@@ -58,7 +58,7 @@ def test_a_chunk_with_two_usable_rows_is_too_late(moving: Any) -> None:
 
 def test_an_older_observation_never_replaces_a_newer_one(moving: Any) -> None:
     request = pending(moving)
-    moving.deliver(request, start_ns=moving.executor._plan.observed_ns - 10 * MS)
+    moving.deliver(request, start_ns=moving.executor._pilot.plan.observed_ns - 10 * MS)
     assert "stale: its observation is 0.010 s older" in moving.refusals[-1]
 
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from vla_core.contract.model import Contract
 from vla_core.errors import ChunkError, LimitError, NotReadyError
-from vla_core.execution.acceptance import Place, check_addressee, check_chunk
+from vla_core.execution.acceptance import check_addressee, check_chunk
 from vla_core.execution.counters import Counters
-from vla_core.execution.curve import Blend, Constant, Curve, Points, Times
 from vla_core.execution.guards import Lease, MeasuredState, TickClock, TrackingGuard
-from vla_core.execution.join import Seam, join_named
-from vla_core.execution.limiter import Limiter, Sample, Tip
+from vla_core.execution.join import join_named
+from vla_core.execution.limiter import Tip
 from vla_core.execution.modes import TABLE, Condition, Mode, Output, Standing, standing
+from vla_core.execution.pilot import Pilot, Quarrel
 from vla_core.execution.plan import Plan
 from vla_core.execution.report import make_snapshot
-from vla_core.execution.smoothness import SmoothnessMeter
-from vla_core.execution.start import Start
 from vla_core.execution.trigger import RequestTrigger
 from vla_core.execution.values import (
     Answer,
@@ -65,28 +61,23 @@ class Executor:
         self._step_ns = contract.step_ns
         self._settings = settings or ExecutorSettings()
         self._epoch = Epoch(boot_id, 0)
-        self._limiter = Limiter(contract, self._settings.tail_step_s, tip)
         self._clock = TickClock(self._step_ns, self._settings.clock_jump_s)
         self._lease = Lease(self._settings.lease_s)
         self._measured = MeasuredState(contract)
         self._tracking = TrackingGuard(contract)
-        self._smoothness = SmoothnessMeter(self._columns, self._step_ns)
+        self._pilot = Pilot(contract, self._measured, self._settings, tip)
         step_s = contract.action.step_s
         self._jitter = JitterMeter(step_s, max(1, round(JITTER_S / step_s)))
         self._counters = Counters()
-        self._start = Start(self._columns, self._measured, self._limiter, self._settings)
         self._standing = standing(Condition.INACTIVE)
         self._is_active = False
         self._has_started = False  # the running task has had a measured state to start from
         self._task: Task | None = None
         self._trigger: RequestTrigger | None = None
-        self._plan: Plan | None = None
-        self._is_plan_new = False
         self._hold: Standing | None = None
         self._stop: Standing | None = None
         self._correction: Correction | None = None
         self._rejections = 0
-        self._limiter_failures = 0
         self._request_id = 0
 
     # What the node tells.
@@ -139,12 +130,12 @@ class Executor:
         self._task = task
         self._trigger = self._trigger_for(task)
         self._counters = Counters()
-        self._rejections = self._limiter_failures = 0
+        self._rejections = 0
         self._tracking.clear()
         self._lease.renew(now_ns)
-        if self._limiter.rest_ns <= now_ns:  # else still braking from the task before
-            self._start.leave()
-        self._has_started = self._start.is_placed
+        if not self._pilot.is_moving(now_ns):  # else still braking from the task before
+            self._pilot.start.leave()
+        self._has_started = self._pilot.start.is_placed
 
     def end_task(self, reason: str, now_ns: int) -> None:
         """End the running task, if there is one, and brake."""
@@ -178,10 +169,9 @@ class Executor:
         """Clear a stop. The task is over; a new one starts from the measured state, at rest."""
         self._stop = None
         self._hold = None
-        self._limiter_failures = 0
         self._tracking.clear()
         self.end_task("reset", now_ns)
-        self._start.forget()
+        self._pilot.start.forget()
         self._next_epoch()
 
     def clock_jumped(self, now_ns: int) -> None:
@@ -220,51 +210,20 @@ class Executor:
     def _adopt(
         self, answer: Answer, request: Request, task: Task, trigger: RequestTrigger, now_ns: int
     ) -> None:
-        place = self._place(now_ns)
+        place = self._pilot.place(now_ns, self._clock.last_ns)
         accepted = check_chunk(
             answer.chunk, task, self._columns, place, self._settings.row_tolerance
         )
-        plan = Plan.of(accepted, request, task, self._columns)
-        rest = self._resting_curve()
-        seam = Seam(
-            old=rest if self._plan is None else self._plan.curve,
-            old_own=rest if self._plan is None else self._plan.own,
-            new=plan.curve,
-            at_ns=place.next_ns - self._step_ns,
-            end_ns=plan.end_ns,
-            step_ns=self._step_ns,
-            columns=self._columns,
-        )
-        if self._plan is not None:
-            quarrel = seam.quarrel(task.execution.mode_switch)
-            if quarrel is not None and task.execution.join == "blend":
-                self._hold_for(Condition.DISAGREEMENT, quarrel, now_ns)
-                raise ChunkError(quarrel)
-            self._smoothness.joined(seam)
-        self._plan = plan.joined(join_named(task.execution.join)(seam))
-        self._is_plan_new = True
+        try:
+            self._pilot.adopt(accepted, request, task, place)
+        except Quarrel as quarrel:
+            self._hold_for(Condition.DISAGREEMENT, str(quarrel), now_ns)
+            raise ChunkError(str(quarrel)) from None
         self._hold = None
         self._rejections = 0
         self._counters.chunks_accepted += 1
         self._counters.rows_dropped_late += accepted.dropped_rows
         trigger.answered()
-
-    def _place(self, now_ns: int) -> Place:
-        last_ns = self._clock.last_ns if self._clock.last_ns is not None else now_ns
-        rest_ns = self._limiter.rest_ns
-        plan = self._plan
-        return Place(
-            now_ns=now_ns,
-            next_ns=max(last_ns + 2 * self._step_ns, now_ns),
-            rest_since_ns=rest_ns if rest_ns <= now_ns and self._start.is_placed else None,
-            observed_ns=plan.observed_ns if plan is not None else None,
-            has_plan=plan is not None,
-        )
-
-    def _resting_curve(self) -> Curve:
-        positions = self._limiter.state(self._limiter.rest_ns)[0]
-        is_position = [column.is_position for column in self._columns]
-        return Constant(np.where(is_position, positions, 0.0))
 
     def _reject(self, trigger: RequestTrigger, error: ChunkError, now_ns: int) -> None:
         self._counters.chunks_rejected += 1
@@ -320,13 +279,14 @@ class Executor:
             )
         self._watch(now_ns)
         self._standing = self._play(now_ns)
-        command = self._command(now_ns)
+        output = TABLE[self._standing.condition].output
+        command = self._pilot.command(now_ns, output in (Output.PLAN, Output.HOLD))
         request = self._ask(now_ns)
         self._count(now_ns)
         return self._decision(command, request, now_ns)
 
     def _decision(self, command: Command | None, request: Request | None, now_ns: int) -> Decision:
-        at_rest = self._limiter.rest_ns <= now_ns + self._step_ns
+        at_rest = self._pilot.limiter.rest_ns <= now_ns + self._step_ns
         return Decision(self.mode, self._standing.reason, command, request, at_rest)
 
     def _watch(self, now_ns: int) -> None:
@@ -343,7 +303,7 @@ class Executor:
         if age_ns > self._settings.measured_lost_s * 1e9:
             limit_s = self._settings.measured_lost_s
             self._latch(Condition.MEASURED_LOST, f"no measured state for {limit_s:g} s", now_ns)
-        elif not self._start.is_placed:
+        elif not self._pilot.start.is_placed:
             return
         elif age_ns > self._settings.measured_age_s * 1e9:
             self._hold_for(
@@ -354,30 +314,30 @@ class Executor:
             self._hold_for(
                 Condition.LEASE_LOST, f"the router's lease is older than {limit_s:g} s", now_ns
             )
-        commanded = self._limiter.state(now_ns)[0]
+        commanded = self._pilot.limiter.state(now_ns)[0]
         trouble = self._tracking.trouble(commanded, self._measured.positions, now_ns)
         if trouble is not None:
             self._latch(Condition.TRACKING_ERROR, trouble, now_ns)
 
     def _play(self, now_ns: int) -> Standing:
         """Commit to the plan's next point, or leave the committed way to rest in force."""
-        moving = self._limiter.rest_ns > now_ns
+        moving = self._pilot.is_moving(now_ns)
         if self._stop is not None:
             return self._stop
         if not self._is_active:
             return standing(Condition.DEACTIVATED if moving else Condition.INACTIVE)
         if self._task is None:
             return standing(Condition.TASK_ENDED if moving else Condition.NO_TASK)
-        trouble = self._start.trouble(now_ns)
+        trouble = self._pilot.start.trouble(now_ns)
         if trouble is not None:
             return self._not_started(trouble, now_ns)
         self._has_started = True
         was_old = self._hold is not None and self._hold.condition is Condition.MEASURED_OLD
-        if was_old and not self._start.is_commanding:
+        if was_old and not self._pilot.start.is_commanding:
             self._hold = None  # it is over: what is missing now is a chunk
-        if self._plan is None:
+        if self._pilot.plan is None:
             return self._hold or standing(Condition.NO_CHUNK)
-        return self._follow(self._plan, now_ns)
+        return self._follow(self._pilot.plan, now_ns)
 
     def _not_started(self, trouble: Standing, now_ns: int) -> Standing:
         if TABLE[trouble.condition].mode is Mode.STOPPED:
@@ -391,70 +351,27 @@ class Executor:
             condition = Condition.WAITING if synchronous else Condition.RUN_OUT
             self._hold_for(condition, condition.value, now_ns)
             return self._hold or standing(condition)
-        failures = self._limiter.failures
         try:
-            late = self._limiter.follow(self._corrected(plan.curve, target_ns), now_ns)
+            late = self._pilot.follow(plan, self._valid_correction(), now_ns)
         except LimitError as error:
             self._latch(Condition.LIMITER_FAILED, str(error), now_ns)
             return self._stop or standing(Condition.LIMITER_FAILED)
-        self._start.commanded()
         self._counters.limit_interventions += bool(late)
-        self._count_limiter_failures(self._limiter.failures > failures, now_ns)
-        self._note_use(plan, now_ns)
+        if self._pilot.is_first_use() and self._trigger is not None:
+            self._trigger.used(now_ns, plan.observed_ns, plan.requested_ns)
         if target_ns > plan.horizon_end_ns:
             return standing(Condition.PAST_HORIZON)
         return standing(Condition.PLAYING)
 
-    def _count_limiter_failures(self, has_failed: bool, now_ns: int) -> None:
-        self._limiter_failures = self._limiter_failures + 1 if has_failed else 0
-        if self._limiter_failures >= LIMITER_FAILURES:
-            sentence = f"the limiter failed in {LIMITER_FAILURES} ticks in a row"
-            self._latch(Condition.LIMITER_FAILED, sentence, now_ns)
-
-    def _note_use(self, plan: Plan, now_ns: int) -> None:
-        if isinstance(plan.curve, Blend) and now_ns >= plan.curve.end_ns:
-            self._plan = plan.joined(plan.curve.new)  # the blend is over
-        if self._is_plan_new and self._trigger is not None:
-            self._is_plan_new = False
-            self._trigger.used(now_ns, plan.observed_ns, plan.requested_ns)
-
-    def _corrected(self, curve: Curve, target_ns: int) -> Sample:
-        """Return the plan, with a residual if there is one for this very target."""
+    def _valid_correction(self) -> Correction | None:
         correction, task = self._correction, self._task
-        if (
-            correction is None
-            or task is None
-            or (correction.epoch, correction.policy) != (self._epoch, task.policy)
-            or abs(correction.target_ns - target_ns) > self._step_ns / 2
-        ):
-            return curve.sample
-        residual = np.zeros(len(self._columns))
-        for name, value in zip(correction.columns, correction.values.tolist(), strict=True):
-            if name in self._contract.columns:
-                residual[self._contract.columns.index(name)] = value
-
-        def sample(times_ns: Times) -> Points:
-            value, first, second = curve.sample(times_ns)
-            return value + residual * (times_ns == target_ns)[:, None], first, second
-
-        return sample
-
-    def _command(self, now_ns: int) -> Command | None:
-        """Return what leaves: whatever moves is always brought to rest first."""
-        output = TABLE[self._standing.condition].output
-        moving = self._limiter.rest_ns > now_ns
-        held = output in (Output.PLAN, Output.HOLD) and self._start.is_commanding
-        if not moving and not held:
-            self._smoothness.interrupted()
-            if self._start.is_commanding:
-                self._start.leave()  # somebody else may move the robot now
+        if correction is None or task is None:
             return None
-        command = self._limiter.command(now_ns)
-        self._smoothness.tick(command.velocities[0], command.accelerations[0])
-        return command
+        is_ours = (correction.epoch, correction.policy) == (self._epoch, task.policy)
+        return correction if is_ours else None
 
     def _ask(self, now_ns: int) -> Request | None:
-        task, trigger, plan = self._task, self._trigger, self._plan
+        task, trigger, plan = self._task, self._trigger, self._pilot.plan
         if task is None or trigger is None or not self._may_ask(now_ns):
             return None
         left_s = None if plan is None else (plan.horizon_end_ns - now_ns) * 1e-9
@@ -476,19 +393,23 @@ class Executor:
         return request
 
     def _may_ask(self, now_ns: int) -> bool:
-        if self._stop is not None or not self._is_active or not self._start.is_placed:
+        if self._stop is not None or not self._is_active or not self._pilot.start.is_placed:
             return False
         age_ns = self._measured.age_ns(now_ns)
         is_fresh = age_ns is not None and age_ns <= self._settings.measured_age_s * 1e9
-        is_still = self._limiter.rest_ns <= now_ns
-        return is_fresh and self._lease.is_valid(now_ns) and (self._plan is not None or is_still)
+        is_still = not self._pilot.is_moving(now_ns)
+        return (
+            is_fresh
+            and self._lease.is_valid(now_ns)
+            and (self._pilot.plan is not None or is_still)
+        )
 
     def _knots(self, trigger: RequestTrigger, now_ns: int) -> Prefix | None:
         """Return the plan from the oldest observation that may answer to its end."""
-        if self._plan is None:
+        if self._pilot.plan is None:
             return None
         oldest_ns = now_ns - round(self._contract.observation.max_age_s * 1e9)
-        return self._plan.knots(oldest_ns, now_ns + round(trigger.expected_s * 1e9))
+        return self._pilot.plan.knots(oldest_ns, now_ns + round(trigger.expected_s * 1e9))
 
     def _count(self, now_ns: int) -> None:
         if self._task is None:
@@ -513,14 +434,14 @@ class Executor:
         self._forget_plan(now_ns)
 
     def _forget_plan(self, now_ns: int) -> None:
-        if self._plan is not None and self._trigger is not None:
+        if self._pilot.plan is not None and self._trigger is not None:
             self._trigger.cancel(now_ns)
-        self._plan = None
+        self._pilot.plan = None
         self._correction = None
 
     def _set_back(self, offset_ns: int, now_ns: int) -> None:
         """Carry on in the new time where the old time ended."""
-        self._limiter.shift(offset_ns)
+        self._pilot.limiter.shift(offset_ns)
         self._lease.shift(offset_ns, now_ns)
         self._measured.shift(offset_ns, now_ns)
         self._jitter.forget_last()
@@ -554,8 +475,8 @@ class Executor:
             self._standing,
             self._task,
             self._trigger,
-            self._plan,
-            self._smoothness,
+            self._pilot.plan,
+            self._pilot.smoothness,
             self._jitter,
             self._counters,
         )
