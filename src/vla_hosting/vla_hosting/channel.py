@@ -18,7 +18,10 @@ from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-RECEIVE_BYTES = 2**18
+# Large blocks of memory are given back and taken anew for each message, which costs more than
+# copying; blocks of this size (less than malloc's 128 KiB) are used again.
+FRAGMENT_BYTES = 96 * 1024
+RECEIVE_BYTES = 256 * 1024
 NORMAL_CLOSURE = 1000  # RFC 6455, 7.4.1
 
 
@@ -33,6 +36,7 @@ class Channel:
         self.socket, self._protocol = sock, protocol
         self._parts: list[bytes] = []  # of a message that is not complete yet
         self._is_text = False
+        self._buffer = memoryview(bytearray(RECEIVE_BYTES))
         self._messages: deque[bytes | str] = deque()
         self.handshake: Request | Response | None = None  # the other side's, once it is there
 
@@ -66,7 +70,7 @@ class Channel:
                 return message
         return message
 
-    def send(self, message: bytes | str, ends_s: float) -> None:
+    def send(self, message: bytes | memoryview | str, ends_s: float) -> None:
         """Send a message.
 
         Raises:
@@ -77,9 +81,19 @@ class Channel:
             raise ClosedError(self._why_closed())
         if isinstance(message, str):
             self._protocol.send_text(message.encode())
+            self.flush(ends_s)
         else:
-            self._protocol.send_binary(message)
-        self.flush(ends_s)
+            self._send_fragments(memoryview(message), ends_s)
+
+    def _send_fragments(self, message: memoryview, ends_s: float) -> None:
+        starts = range(0, max(1, len(message)), FRAGMENT_BYTES)
+        for start in starts:
+            part, is_last = message[start : start + FRAGMENT_BYTES], start == starts[-1]
+            if start == 0:
+                self._protocol.send_binary(part, fin=is_last)
+            else:
+                self._protocol.send_continuation(part, fin=is_last)
+            self.flush(ends_s)
 
     def read(self, ends_s: float) -> None:
         """Take in what has arrived; wait for it if nothing has.
@@ -90,13 +104,13 @@ class Channel:
         """
         try:
             self._limit(ends_s)
-            data = self.socket.recv(RECEIVE_BYTES)
+            data = self._buffer[: self.socket.recv_into(self._buffer)]
         except TimeoutError:
             raise
         except OSError as error:
             raise ClosedError(str(error)) from error
         if data:
-            self._protocol.receive_data(data)
+            self._protocol.receive_data(data)  # type: ignore[arg-type] # it copies; any bytes do
         else:
             self._protocol.receive_eof()
         for event in self._protocol.events_received():

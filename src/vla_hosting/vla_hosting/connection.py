@@ -77,6 +77,7 @@ class Connection:
             NotReadyError: nobody is there, or says nothing in time.
         """
         self._address = address
+        self._encoder = wire.Encoder()
         ends_s = time.monotonic() + settings.open_s
         try:
             self._channel = _open(address, settings, ends_s)
@@ -99,7 +100,7 @@ class Connection:
         """
         ends_s = time.monotonic() + deadline_s
         try:
-            self._channel.send(wire.pack(message), ends_s)
+            self._channel.send(self._encoder.encode(message), ends_s)
             return _read(self._channel.receive(ends_s))
         except TimeoutError:
             self._abandon()
@@ -145,6 +146,8 @@ def _open(address: Address, settings: ConnectionSettings, ends_s: float) -> Chan
 def _connect(address: Address, within_s: float) -> socket.socket:
     if address.unix_path is not None:
         local = socket.socket(socket.AF_UNIX)
+        # Room for an observation: else both sides wake each other for each part of it.
+        local.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 2**20)
         local.settimeout(within_s)
         try:
             local.connect(address.unix_path)

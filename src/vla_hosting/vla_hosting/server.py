@@ -29,6 +29,8 @@ from vla_hosting.sockets import watch_over
 
 log = logging.getLogger(__name__)
 
+# A signal that arrives just before the wait does not end it: so long it may go unnoticed.
+LOOK_AROUND_S = 0.5
 HEALTH_PATH = "/healthz"
 GOODBYE_S = 0.2  # for a client to say it too when the server is stopped
 GOING_AWAY = 1001  # RFC 6455, 7.4.1
@@ -79,6 +81,7 @@ class PolicyServer:
         self._keys.check(policy.spec)
         self._settings = settings or ServerSettings()
         self._metadata = wire.pack(messages.metadata_to_wire(policy.spec, self._keys))
+        self._encoder = wire.Encoder()
         self._clients: set[_Client] = set()
         self._speaking_with: _Client | None = None
         self._is_stopping = False
@@ -107,7 +110,7 @@ class PolicyServer:
             self._alarm.send(b"!")
 
     def _wait(self) -> None:
-        for key, _ in self._selector.select(self._settings.open_s):
+        for key, _ in self._selector.select(LOOK_AROUND_S):
             if key.fileobj is self._listener:
                 self._accept()
             elif isinstance(key.data, _Client):
@@ -168,7 +171,7 @@ class PolicyServer:
             answer = self._respond(client, _message(data))
             if client.previous_s is not None:
                 answer["server_timing"]["prev_total_ms"] = client.previous_s * 1e3
-            client.channel.send(wire.pack(answer), self._patience())
+            client.channel.send(self._encoder.encode(answer), self._patience())
         except (ClosedError, TimeoutError):
             raise
         except Exception as error:

@@ -28,17 +28,29 @@ class WireError(VlaError):
     """Bytes that are not a message of this protocol."""
 
 
-def pack(message: object) -> bytes:
-    """Encode a message of dicts, lists, numbers, strings and numpy arrays.
+class Encoder:
+    """Encodes messages of dicts, lists, numbers, strings and numpy arrays, in memory it keeps."""
 
-    Raises:
-        WireError: it holds something that has no encoding, with the type's name.
-    """
-    try:
-        packed: bytes = msgpack.packb(message, default=_encode)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise WireError(f"cannot be sent: {error}") from error
-    return packed
+    def __init__(self) -> None:
+        self._packer: Any = msgpack.Packer(default=_encode, autoreset=False)
+
+    def encode(self, message: object) -> memoryview:
+        """Return the bytes of a message, valid until the next one.
+
+        Raises:
+            WireError: it holds something that has no encoding, with the type's name.
+        """
+        self._packer.reset()
+        try:
+            self._packer.pack(message)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise WireError(f"cannot be sent: {error}") from error
+        return memoryview(self._packer.getbuffer())
+
+
+def pack(message: object) -> bytes:
+    """Encode one message; see `Encoder.encode`."""
+    return bytes(Encoder().encode(message))
 
 
 def unpack(data: bytes) -> Any:

@@ -24,15 +24,17 @@ HANG_S = 600.0
 class HoldPolicy:
     """Commands the measured position, nudged by how many answers it gave since the reset.
 
-    Takes the robot's first camera in any size, and its first state stream.
+    Takes the robot's first camera (``options.images`` of them) in any size, and its first state
+    stream; ``options.prefix``: repeats a prefix.
     """
 
     def __init__(self, config: PolicyConfig, contract: Contract) -> None:
         (self._stream, stream), *_ = contract.observation.state.items()
+        cameras = list(contract.observation.images)[: int(config.options.get("images", 1))]
         self._answers = 0
         self._spec = PolicySpec(
             name="hold",
-            images={name: ImageSpec(0, 0) for name in list(contract.observation.images)[:1]},
+            images={name: ImageSpec(0, 0) for name in cameras},
             state={self._stream: stream.entries},
             columns=contract.columns,
             units=contract.units,
