@@ -11,34 +11,35 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from vla_bringup import paths
-from vla_bringup.graph import Options, Process, describe
+from vla_bringup.graph import Options, Process, describe, policies, robots
 
+ROOT = paths.root()
+TRUTH = ["true", "false"]
+# name: (default, meaning, choices)
 ARGUMENTS = {
-    "robot": ("so101", "folder in config/robots"),
-    "backend": ("sim", "what is behind the topics: see backends.yaml in the robot's folder"),
-    "policy": ("demo", "file in config/policies"),
-    "record": ("", "folder for a bag; empty: no recording"),
-    "latency": ("", "added to each answer of the policy [s]; empty: as the policy file says"),
-    "sync": ("false", "stop for each inference, to compare with"),
-    "viewer": ("false", "show the simulation in a window"),
-    "seed": ("0", "of the first simulated scene"),
+    "robot": ("so101", "folder in config/robots", robots(ROOT)),
+    "backend": ("sim", "what is behind the topics: see the robot's backends.yaml", None),
+    "policy": ("demo", "file in config/policies", policies(ROOT)),
+    "record": ("", "folder for a bag; empty: no recording", None),
+    "latency": ("", "added to each answer of the policy [s]; empty: the policy's file", None),
+    "sync": ("false", "stop for each inference, to compare with", TRUTH),
+    "viewer": ("false", "show the simulation in a window", TRUTH),
+    "seed": ("0", "of the first simulated scene", None),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments; the nodes follow when their values are known."""
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in ARGUMENTS.items()
+        DeclareLaunchArgument(name, default_value=default, description=text, choices=choices)
+        for name, (default, text, choices) in ARGUMENTS.items()
     ]
     return LaunchDescription([*declared, OpaqueFunction(function=_nodes)])
 
 
 def _nodes(context: LaunchContext) -> list:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    graph = describe(
-        given["robot"], given["backend"], given["policy"], paths.root(), _options(given)
-    )
+    graph = describe(given["robot"], given["backend"], given["policy"], ROOT, _options(given))
     names = ", ".join(process.name for process in graph.processes)
     say = LogInfo(msg=f"{graph.robot} ({graph.backend}) with policy '{graph.policy}': {names}")
     return [say, *(_node(process) for process in graph.processes)]
@@ -64,6 +65,7 @@ def _node(process: Process) -> Node:
         remappings=list(process.remappings.items()),
         # `nice` says so and goes on where a higher priority is not permitted.
         prefix=f"nice -n {process.nice}" if process.nice else None,
+        exec_name=process.name,
         respawn=process.respawn,
         respawn_delay=process.respawn_delay_s,
         output="screen",

@@ -123,6 +123,8 @@ class Supervisor(Node):
             else self._params.activate_timeout_s
         )
         self.get_logger().info(f"{wanted.value} {request.node}")
+        # An answer to a question from before would describe a state that is over.
+        self._drop((request.node, "state"))
 
         def on_answer(answer: Any) -> None:
             success = answer is not None and answer.success
@@ -158,9 +160,8 @@ class Supervisor(Node):
         if self._bring_up.see_lives(name, frozenset(lives)):
             self.get_logger().warning(f"{name} was restarted")
             # What was asked of the earlier life is never answered.
-            for key in ((name, "state"), (name, "transition")):
-                if call := self._calls.pop(key, None):
-                    call.client.remove_pending_request(call.future)
+            self._drop((name, "state"))
+            self._drop((name, "transition"))
 
     def _call(
         self,
@@ -186,6 +187,11 @@ class Supervisor(Node):
                 del self._calls[key]
                 call.client.remove_pending_request(call.future)
                 call.on_answer(None)
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        """Wait no longer for an answer."""
+        if call := self._calls.pop(key, None):
+            call.client.remove_pending_request(call.future)
 
     def _is_gone(self, key: tuple[str, str]) -> bool:
         """Return whether the node of a running transition is gone, so that no answer can come."""
