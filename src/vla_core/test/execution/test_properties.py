@@ -18,7 +18,7 @@ S = 1_000_000_000
 STEP = 20 * MS
 
 TICKS = 250
-EXAMPLES = 60  # times TICKS: 15,000 ticks in the fast suite
+EXAMPLES = 45  # times TICKS and the recovery after them: 20,000 ticks in the fast suite
 MANY = 4000  # a million with --all
 
 

@@ -11,7 +11,7 @@ from vla_core.execution.limiter import Limiter
 from vla_core.execution.modes import Condition, Standing
 from vla_core.execution.values import ExecutorSettings
 
-# A robot whose joints moved by less since it was found is still at rest [rad, m].
+# A robot that moved by less since it was found is still at rest [rad, m].
 STILL = 0.02
 
 
@@ -66,28 +66,30 @@ class Start:
             sentence = f"measured state is {age_ns / 1e9:.2f} s old"
             return Standing(Condition.MEASURED_OLD, sentence)
         measured = self._measured.positions.tolist()
+        moved = self._moved(measured)
+        if not moved:
+            return None
         tolerance = self._settings.start_tolerance
         try:
             start = start_positions(self._columns, measured, self._last_command, tolerance)
         except LimitError as error:
             return Standing(Condition.OUT_OF_PLACE, str(error))
-        self._limiter.place(start, self._since_ns(measured, now_ns))
+        # A gripper that still closes does not make an observation of the scene old.
+        is_same = self._found is not None and all(column.is_gripper for column in moved)
+        self._limiter.place(start, self._limiter.rest_ns if is_same else now_ns)
+        self._found = measured
         self.is_placed = True
         return None
 
-    def _since_ns(self, measured: list[float], now_ns: int) -> int:
-        """Return since when the robot is at rest."""
-        if self.is_placed and self._found is not None and self._is_still(measured):
-            return self._limiter.rest_ns
-        self._found = measured
-        return now_ns
-
-    def _is_still(self, measured: list[float]) -> bool:
-        assert self._found is not None
-        return all(
-            column.is_gripper or column.position is None or abs(now - then) <= STILL
+    def _moved(self, measured: list[float]) -> list[Column]:
+        """Return the columns that are no longer where they were found; all if none was."""
+        if self._found is None:
+            return list(self._columns)
+        return [
+            column
             for column, now, then in zip(self._columns, measured, self._found, strict=True)
-        )
+            if column.position is not None and abs(now - then) > STILL
+        ]
 
 
 def start_positions(
