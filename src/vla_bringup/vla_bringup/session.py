@@ -16,6 +16,7 @@ from pathlib import Path
 from vla_bringup.client import Client, Outcome, Progress
 from vla_bringup.graph import Graph
 from vla_bringup.runner import Runner, Say
+from vla_core.contract import load_contract
 from vla_core.errors import NotReadyError
 from vla_interfaces.msg import ExecutorState
 from vla_ros import qos
@@ -52,6 +53,10 @@ class Session:
             self._is_idle, within_s, f"not all nodes became active; see {self.runner.folder}/log"
         )
         self.client.wait_for_router(10.0)
+        if "recorder" in [process.name for process in self.runner.graph.processes]:
+            self.client.wait_until(
+                self._is_recording, 30.0, "the recorder does not listen to the commands"
+            )
 
     def episode(
         self,
@@ -76,6 +81,16 @@ class Session:
     def is_running(self) -> bool:
         """Whether a plan is played."""
         return self.state is not None and self.state.mode == ExecutorState.MODE_RUNNING
+
+    def _is_recording(self) -> bool:
+        """Return whether the recorder has found every command topic."""
+        node, robot = self.client.node, self.runner.graph.robot
+        contract = load_contract(self.runner.graph.contract_files)
+        topics = [f"/{robot}/{output.topic}" for output in contract.outputs.values()]
+        return all(
+            "recorder" in [end.node_name for end in node.get_subscriptions_info_by_topic(topic)]
+            for topic in topics
+        )
 
     def _is_idle(self) -> bool:
         return self.state is not None and self.state.mode == ExecutorState.MODE_IDLE

@@ -36,7 +36,7 @@ OWN = (
 FOREIGN = (
     Command("record", "record a running robot", "vla_record.cli"),
     Command("replay", "run the core again on a recording", "vla_data.replay_cli"),
-    Command("convert", "rosbag2 to a LeRobot dataset, and back", "vla_data.convert_cli"),
+    Command("convert", "rosbag2 to a LeRobot dataset", "vla_data.convert_cli"),
     Command("check", "judge the commands in a recording", "vla_data.check_cli"),
     Command("report", "metrics, plots and video of a recording", "vla_data.report_cli"),
     Command("train", "train a policy", "vla_models.train"),

@@ -39,6 +39,8 @@ def main(arguments: argparse.Namespace) -> int:
     stay_private()
     console = Console(highlight=False)
     folder = arguments.output or paths.runs() / time.strftime("%Y-%m-%d_%H-%M-%S_demo")
+    if (folder / "bag").exists():
+        raise ConfigurationError(f"{folder} has a recording already: choose another --output")
     arguments.seed += FIRST_SEED
     graph = graph_from(arguments, record=folder, pictures=not arguments.no_video)
     say_graph(console, graph, folder)
@@ -96,13 +98,11 @@ def play(
     with running(graph, folder, say) as session:
         say(f"all nodes active after {time.monotonic() - began:.1f} s")
         for number in range(count):
-            title = f"{number + 1:>2}/{count}  {instructions[number % len(instructions)]}"
+            instruction = instructions[number % len(instructions)]
+            title = f"{number + 1:>2}/{count}  {instruction}"
             with ProgressLine(console, title) as line:
                 episode = session.episode(
-                    instructions[number % len(instructions)],
-                    arguments.seed + number,
-                    arguments.time_limit,
-                    line.update,
+                    instruction, arguments.seed + number, arguments.time_limit, line.update
                 )
                 line.finish(verdict(episode))
             episodes.append(episode)

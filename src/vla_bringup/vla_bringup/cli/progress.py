@@ -31,13 +31,14 @@ class ProgressLine:
                 f"{progress.reason}",
                 markup=False,
                 highlight=False,
+                soft_wrap=True,
             )
         self._last = progress.mode
 
     def finish(self, text: str) -> None:
         """Replace the line by a last sentence."""
         self._status.stop()
-        self._console.print(f"{self._title}{text}", markup=False, highlight=False)
+        self._console.print(f"{self._title}{text}", markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> ProgressLine:
         if self._console.is_terminal:

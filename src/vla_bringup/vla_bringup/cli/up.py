@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vla_bringup import paths
+from vla_bringup.claim import claim
 from vla_bringup.cli.common import add_graph
 from vla_bringup.graph import Graph, Options, describe
 from vla_bringup.runner import Runner
@@ -35,7 +36,8 @@ def main(arguments: argparse.Namespace) -> int:
     say(f"starting {graph.robot} ({graph.backend}) with policy '{graph.policy}': {names}")
     say(f"logs: {folder / 'log'}    stop with Ctrl-C")
     # What the supervisor says is what a person wants to read; the rest only when asked for.
-    with Runner(graph, folder, say, show=None if arguments.verbose else ("supervisor",)) as runner:
+    show = None if arguments.verbose else ("supervisor",)
+    with claim(graph.robot), Runner(graph, folder, say, show) as runner:
         try:
             while True:
                 runner.poll()
