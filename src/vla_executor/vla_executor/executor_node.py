@@ -44,6 +44,7 @@ from vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Meter, Report
 from vla_ros.joints import MESSAGE_TYPES
 from vla_ros.lifecycle import ManagedNode
 from vla_ros.parameters import declare, param, watch
+from vla_ros.quick import QuickGroup
 from vla_ros.run import run_node
 from vla_ros.stamps import now_ns, time_ns
 from vla_ros.ticker import Ticker
@@ -135,7 +136,13 @@ class ExecutorNode(ManagedNode):
         self._meters = {"chunks": Meter(stale_s=10.0), "lease": Meter()}
         for it in measurements(self._contract):
             self._meters[it.name] = Meter()
-            subscribe(it.message_type, it.stream.topic, partial(self._on_measured, it), qos.SENSOR)
+            subscribe(
+                it.message_type,
+                it.stream.topic,
+                partial(self._on_measured, it),
+                qos.SENSOR,
+                callback_group=QuickGroup(),
+            )
         for name, meter in self._meters.items():
             self._diagnostics.add(f"input {name}", meter.report)
 

@@ -32,6 +32,7 @@ from vla_ros.chunks import chunk_msg, failure_msg, request_from_msg
 from vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Meter, Report
 from vla_ros.lifecycle import ManagedNode
 from vla_ros.parameters import declare, param
+from vla_ros.quick import QuickGroup
 from vla_ros.run import run_node
 from vla_ros.stamps import duration_msg, header, now_ns
 
@@ -116,7 +117,12 @@ class PolicyNode(ManagedNode):
             self._diagnostics.add(f"input {it.name}", self._meters[it.name].report)
             self._inputs.append(
                 self.create_subscription(
-                    it.message_type, it.topic, partial(self._on_sample, it), qos.SENSOR, raw=True
+                    it.message_type,
+                    it.topic,
+                    partial(self._on_sample, it),
+                    qos.SENSOR,
+                    callback_group=QuickGroup(),
+                    raw=True,
                 )
             )
         self._tell_state("not active")

@@ -26,6 +26,7 @@ from vla_core.errors import ConfigurationError
 from vla_ros import qos
 from vla_ros.diagnostics import Diagnostics, Meter
 from vla_ros.lifecycle import ManagedNode
+from vla_ros.quick import QuickGroup, QuickTopics
 from vla_ros.stamps import time_msg
 from vla_ros.ticker import Ticker
 
@@ -291,3 +292,53 @@ def test_other_ends_have_their_own_exit_code(how: str, code: int, text: str) -> 
     assert text in err
     if how == "crash":
         assert out.endswith("stopped\nreleased\n")
+
+
+def test_quick_topics_are_heard_in_their_own_thread(spun: SingleThreadedExecutor) -> None:
+    node = Node("quick", parameter_overrides=[Parameter("use_sim_time", value=True)])
+    other = Node("world")
+    for it in (node, other):
+        spun.add_node(it)
+    threads: list[str] = []
+
+    def hear(_: String) -> None:
+        threads.append(threading.current_thread().name)
+
+    node.create_subscription(String, "early", hear, qos.SENSOR, callback_group=QuickGroup())
+    crashes: list[BaseException] = []
+    quick = QuickTopics(node, crashes.append)
+    late = node.create_subscription(String, "late", hear, qos.EVENT, callback_group=QuickGroup())
+    early, later, clock = (
+        other.create_publisher(kind, topic, qos.EVENT)
+        for kind, topic in ((String, "early"), (String, "late"), (Clock, "/clock"))
+    )
+    for publisher in (early, later, clock):
+        until(spun, publisher.get_subscription_count, "the topic is matched")
+    until(spun, lambda: late.callback_group.is_taken, "the later one is taken over")
+    early.publish(String())
+    later.publish(String())
+    until(spun, lambda: len(threads) == 2, "both are heard")
+    assert threads == ["topics", "topics"]
+    clock.publish(Clock(clock=time_msg(70 * MS)))
+    until(spun, lambda: node.get_clock().now().nanoseconds == 70 * MS, "the time")
+    node.destroy_subscription(late)
+    early.publish(String())
+    until(spun, lambda: len(threads) == 3, "the rest is still heard")
+    quick.stop()
+    assert not crashes
+
+
+def test_a_crash_in_a_quick_topic_is_told(spun: SingleThreadedExecutor) -> None:
+    node = Node("quick")
+    spun.add_node(node)
+    node.create_subscription(
+        String, "early", lambda _: 1 / 0, qos.EVENT, callback_group=QuickGroup()
+    )
+    crashes: list[BaseException] = []
+    quick = QuickTopics(node, crashes.append)
+    publisher = node.create_publisher(String, "early", qos.EVENT)
+    until(spun, publisher.get_subscription_count, "the topic is matched")
+    publisher.publish(String())
+    until(spun, lambda: crashes, "the crash is told")
+    assert isinstance(crashes[0], ZeroDivisionError)
+    quick.stop()

@@ -18,6 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from vla_core.errors import VlaError
 from vla_ros.lifecycle import ManagedNode
+from vla_ros.quick import QuickTopics
 
 OK, CRASHED, REFUSED = 0, 1, 2
 # ros2 launch passes on a Ctrl-C that the terminal has already sent to every process.
@@ -37,9 +38,11 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
     executor = SingleThreadedExecutor()
     ended = _end_on_signal(executor)
     node: Node | None = None
+    quick: QuickTopics | None = None
     try:
         node = make()
         executor.add_node(node)
+        quick = QuickTopics(node, lambda error: executor.create_task(_raise, error))
         while not ended.is_set():
             executor.spin_once()
         return OK
@@ -52,7 +55,7 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
     finally:
         _kill_on_another_signal()
         if node is not None:
-            _take_down(node)
+            _take_down(node, quick)
         executor.shutdown(timeout_sec=1.0)
         rclpy.try_shutdown()
 
@@ -69,10 +72,16 @@ def _kill_on_another_signal() -> None:
         signal.signal(number, kill)
 
 
-def _take_down(node: Node) -> None:
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def _take_down(node: Node, quick: QuickTopics | None) -> None:
     try:
         if isinstance(node, ManagedNode):
             node.take_down()
+        if quick is not None:
+            quick.stop()
         node.destroy_node()
     except Exception:
         get_logger("vla").error(f"while ending:\n{traceback.format_exc()}")
