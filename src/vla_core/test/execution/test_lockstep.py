@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class Reaching:
         self.columns, self.failing = contract.columns, failing
 
     def infer(self, observation: Observation, prefix: Any = None) -> ActionChunk:
+        assert prefix is None or self.spec.accepts_prefix
         if self.failing:
             raise InferenceError("no idea")
         lift, turn, grip = observation.state["joints"]
@@ -115,3 +117,20 @@ def test_sees_every_tick(contract: Contract, executor: Executor) -> None:
     result = run(contract, executor, Table(), on_tick=lambda now, _: seen.append(now))
     assert np.diff(seen).tolist() == [20 * MS] * (len(seen) - 1)
     assert len(seen) * 0.02 == pytest.approx(result.duration_s)
+
+
+def test_a_policy_that_cannot_continue_a_plan_is_not_given_one(
+    contract: Contract, executor: Executor
+) -> None:
+    given = []
+
+    class Continuing(Reaching):
+        spec = replace(Reaching.spec, accepts_prefix=True)
+
+        def infer(self, observation: Observation, prefix: Any = None) -> ActionChunk:
+            given.append(prefix)
+            return super().infer(observation, prefix)
+
+    result = run(contract, executor, Table(), policy=Continuing(contract))
+    assert result.succeeded
+    assert given[0] is None and given[-1] is not None

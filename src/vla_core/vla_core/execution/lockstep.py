@@ -152,6 +152,7 @@ def _deliver(executor: Executor, mail: _Mail, now_ns: int) -> list[str]:
 
 def _answer(policy: Policy, plant: Plant, request: Request, now_ns: int) -> ActionChunk | str:
     try:
-        return policy.infer(plant.observe(now_ns, request.instruction), request.prefix)
+        prefix = request.prefix if policy.spec.accepts_prefix else None
+        return policy.infer(plant.observe(now_ns, request.instruction), prefix)
     except VlaError as error:
         return str(error)
