@@ -50,7 +50,8 @@ class QuickTopics:
         self._node, self._on_crash = node, on_crash
         self._ended = threading.Event()
         for subscription in node.subscriptions:
-            if subscription.topic_name == "/clock":
+            # The node's own clock; a recorder's raw subscription takes more than the message.
+            if subscription.topic_name == "/clock" and not subscription.raw:
                 subscription.callback_group = QuickGroup()
         self._thread = threading.Thread(target=self._run, name="topics", daemon=True)
         self._thread.start()
