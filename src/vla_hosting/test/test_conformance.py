@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class TestScriptedWithPrefix(_Adapter):
     keys = {"options": {"prefix": True}}  # noqa: RUF012
 
 
+@pytest.mark.skipif(find_spec("cv2") is None, reason="no OpenCV: nothing can be resized")
 class TestConverted(_Adapter):
     keys = {"conversions": [{"resize": {"height_px": 8, "width_px": 8}}]}  # noqa: RUF012
 

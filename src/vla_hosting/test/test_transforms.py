@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,7 @@ def test_accumulated_deltas_continue_no_prefix_of_another_instant(
         policy.infer(observed(), prefix_of([[0.0] * 3], start_ns=7))
 
 
+@pytest.mark.skipif(find_spec("cv2") is None, reason="no OpenCV: nothing can be resized")
 def test_streams_are_renamed_and_images_resized(contract: Contract, configure: Any) -> None:
     policy = Echo(images={"cam": ImageSpec(12, 16)}, state={"qpos": JOINTS})
     converted = convert(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vla_core.contract import Contract
+from vla_core.contract import Contract, parse_policy_config
 from vla_core.errors import (
     ChunkError,
     ConfigurationError,
@@ -46,6 +47,16 @@ def load(contract: Contract, configure: Any, root: Path) -> Iterator[Callable[..
     yield start
     for policy in loaded:
         policy.close()
+
+
+@pytest.fixture(scope="module")
+def shared(contract: Contract, root: Path) -> Iterator[Policy]:
+    """One worker for the tests that leave it alive: each takes a second to start."""
+    uri = f"worker:{sys.executable}:{MISBEHAVING}"
+    config = parse_policy_config({"name": "tested", "robot": "mini", "uri": uri})
+    policy = load_policy(config, contract, root)
+    yield policy
+    policy.close()
 
 
 def ask(policy: Policy, instruction: str = "go") -> ActionChunk:
@@ -95,12 +106,11 @@ def answers_again(policy: Policy) -> bool:
     return eventually(once)
 
 
-def test_answers_from_another_process(load: Any) -> None:
-    policy = load()
-    chunk = ask(policy)
+def test_answers_from_another_process(shared: Policy) -> None:
+    chunk = ask(shared)
     np.testing.assert_allclose(chunk.values, np.tile([0.1, 0.2, 0.3], (8, 1)), atol=1e-5)
     assert set(chunk.stages_ns) == {"infer", "wire", "hosting"}
-    assert pid_of(policy) != os.getpid()
+    assert pid_of(shared) != os.getpid()
 
 
 @pytest.mark.parametrize(
@@ -112,14 +122,13 @@ def test_answers_from_another_process(load: Any) -> None:
     ],
 )
 def test_survives_a_wrong_answer(
-    load: Any, misdeed: str, error: type[Exception], sentence: str
+    shared: Policy, misdeed: str, error: type[Exception], sentence: str
 ) -> None:
-    policy = load()
-    before = pid_of(policy)
+    before = pid_of(shared)
     with pytest.raises(error, match=sentence):
-        ask(policy, misdeed)
-    assert ask(policy).horizon == 8
-    assert pid_of(policy) == before
+        ask(shared, misdeed)
+    assert ask(shared).horizon == 8
+    assert pid_of(shared) == before
 
 
 def test_a_death_is_told_with_its_last_words_and_the_worker_is_replaced(load: Any) -> None:
@@ -237,6 +246,29 @@ def test_a_worker_that_is_not_ready_in_time_is_killed(load: Any, tmp_path: Path)
     python.chmod(0o755)
     with pytest.raises(NotReadyError, match=r"not ready within 0\.2 s"):
         load(python=str(python), start_s=0.2)
+
+
+def test_closing_breaks_off_an_inference_that_hangs(load: Any) -> None:
+    policy = load(deadline_s=60.0)
+    worker = worker_of(policy)
+    process = worker._worker
+    assert process is not None
+    errors: list[Exception] = []
+
+    def hang() -> None:
+        try:
+            ask(policy, "hang")
+        except InferenceError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    assert eventually(lambda: worker._remote._connection._is_asking)  # type: ignore[union-attr]
+    policy.close()
+    thread.join(PATIENCE_S)
+    assert len(errors) == 1
+    assert process.exit_code() is not None
+    assert worker._worker is None
 
 
 def test_closing_leaves_nothing_behind(load: Any) -> None:

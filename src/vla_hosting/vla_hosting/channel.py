@@ -157,7 +157,9 @@ class Channel:
         self.abandon()
 
     def abandon(self) -> None:
-        """Close the socket without a word: the other side may be stuck."""
+        """Close the socket without a word: the other side may be stuck. From any thread."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for it
         self.socket.close()
 
     def _take(self, event: object) -> None:

@@ -78,6 +78,7 @@ class Connection:
         """
         self._address = address
         self._encoder = wire.Encoder()
+        self._is_asking = False
         ends_s = time.monotonic() + settings.open_s
         try:
             self._channel = _open(address, settings, ends_s)
@@ -99,6 +100,7 @@ class Connection:
                 where that is one of ours.
         """
         ends_s = time.monotonic() + deadline_s
+        self._is_asking = True
         try:
             self._channel.send(self._encoder.encode(message), ends_s)
             return _read(self._channel.receive(ends_s))
@@ -113,6 +115,8 @@ class Connection:
         except VlaError:
             self._abandon()
             raise
+        finally:
+            self._is_asking = False
 
     def _abandon(self) -> None:
         """Close without waiting for the other side: it may be stuck."""
@@ -120,8 +124,11 @@ class Connection:
             self._channel.abandon()
 
     def close(self) -> None:
-        """Say goodbye; twice is as good as once."""
-        self._channel.close(GOODBYE_S)
+        """Say goodbye; break off what another thread still asks. May be repeated."""
+        if self._is_asking:
+            self._channel.abandon()
+        else:
+            self._channel.close(GOODBYE_S)
 
 
 def _open(address: Address, settings: ConnectionSettings, ends_s: float) -> Channel:

@@ -64,6 +64,7 @@ class WorkerPolicy:
         """
         self._start, self._options, self._clock = start, options, clock
         self._backoff = self._new_backoff()
+        self._is_closed = False
         self._started_s = clock()
         self._worker: WorkerProcess | None = start()
         try:
@@ -105,7 +106,8 @@ class WorkerPolicy:
             log.warning("%s", error)
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker, also while another thread waits for its answer."""
+        self._is_closed = True
         self._remote.close()
         if self._worker is not None:
             self._worker.stop(self._options.stop_s)
@@ -133,6 +135,8 @@ class WorkerPolicy:
         worker.stop(0.0)
         sentence = f"policy '{self.spec.name}': its worker {how}{worker.obituary()}"
         self._worker = None
+        if self._is_closed:
+            return InferenceError(sentence)
         now_s = self._clock()
         try:
             self._backoff.check(now_s)

@@ -74,6 +74,7 @@ class WorkerProcess:
         self._folder = Path(tempfile.mkdtemp(prefix="vla-worker-"))
         self.socket_path = str(self._folder / "socket")
         self._is_ready = False
+        self._stopping, self._is_stopped = threading.Lock(), False
         lifeline, self._lifeline = os.pipe()
         self._report, report = os.pipe()
         link_sources(self._folder, job.modules())
@@ -138,7 +139,13 @@ class WorkerProcess:
         return f"{how}; its last lines:\n  {last}" if last else f"{how}; it printed nothing"
 
     def stop(self, patience_s: float) -> None:
-        """Ask it to leave, then kill it and all that it started."""
+        """Ask it to leave, then kill it and all that it started; may be repeated."""
+        with self._stopping:
+            if not self._is_stopped:
+                self._is_stopped = True
+                self._end(patience_s)
+
+    def _end(self, patience_s: float) -> None:
         with contextlib.suppress(ProcessLookupError):
             if patience_s > 0.0:
                 self._process.terminate()
