@@ -20,6 +20,7 @@ ARGUMENTS = {
     "robot": ("so101", "folder in config/robots", robots(ROOT)),
     "backend": ("sim", "what is behind the topics: see the robot's backends.yaml", None),
     "policy": ("demo", "file in config/policies", policies(ROOT)),
+    "uri": ("", "where the policy is; empty: as its file says", None),
     "record": ("", "folder for a bag; empty: no recording", None),
     "latency": ("", "added to each answer of the policy [s]; empty: the policy's file", None),
     "sync": ("false", "stop for each inference, to compare with", TRUTH),
@@ -48,6 +49,7 @@ def _nodes(context: LaunchContext) -> list:
 def _options(given: dict[str, str]) -> Options:
     return Options(
         record=Path(given["record"]) if given["record"] else None,
+        uri=given["uri"],
         latency_injected_s=float(given["latency"]) if given["latency"] else None,
         synchronous=given["sync"] == "true",
         viewer=given["viewer"] == "true",

@@ -71,6 +71,17 @@ def test_latency_and_synchronous_mode_reach_their_nodes() -> None:
     assert graph.process("executor").parameters["mode"] == "sync"
 
 
+def test_a_policy_may_be_somewhere_else_than_its_file_says() -> None:
+    graph = so101(options=Options(uri="ws://127.0.0.1:8000"))
+    assert graph.process("policy").parameters["uri"] == "ws://127.0.0.1:8000"
+
+
+def test_what_moves_the_robot_comes_before_what_only_watches() -> None:
+    graph = so101(options=Options(record=Path("somewhere")))
+    nice = {process.name: process.nice for process in graph.processes}
+    assert nice["bridge"] == nice["executor"] < nice["policy"] < nice["recorder"]
+
+
 def test_without_options_the_files_decide() -> None:
     assert "latency_injected_s" not in so101().process("policy").parameters
     assert "mode" not in so101().process("executor").parameters

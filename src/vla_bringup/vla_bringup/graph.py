@@ -44,6 +44,7 @@ class Options:
 
     record: Path | None = None  # folder for the recorder; None: no recorder
     record_images: bool = True
+    uri: str = ""  # where the policy is, instead of what its file says
     latency_injected_s: float | None = None  # None: as the policy file says
     synchronous: bool = False
     viewer: bool = False
@@ -206,6 +207,8 @@ def _policy(graph: Graph, root: Path, options: Options) -> Process:
         "policy_file": graph.policy_file,
         "root": str(root),
     }
+    if options.uri:
+        parameters["uri"] = options.uri
     if options.latency_injected_s is not None:
         parameters["latency_injected_s"] = float(options.latency_injected_s)
     return Process(

@@ -47,6 +47,7 @@ class PolicyParams:
 
     contract_files: tuple[str, ...] = param((), "Contract, then overlays in order")
     policy_file: str = param("", "File of the policy to host")
+    uri: str = param("", "Where the policy is, instead of what its file says; empty: the file")
     root: str = param(".", "Folder that relative paths in the policy's file start from")
     latency_injected_s: float = param(
         math.nan, "Added to each answer, for experiments [s]; NaN: the policy's file", 0.0, 60.0
@@ -228,6 +229,8 @@ class PolicyNode(ManagedNode):
 
     def _configured(self) -> Any:
         config = load_policy_config(self._params.policy_file)
+        if self._params.uri:
+            config = config.model_copy(update={"uri": self._params.uri})
         injected = self._params.latency_injected_s
         if math.isnan(injected):
             return config

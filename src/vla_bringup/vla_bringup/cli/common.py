@@ -24,6 +24,9 @@ def add_graph(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--robot", default="so101", help="folder in config/robots")
     parser.add_argument("--backend", default="sim", help="what is behind the topics")
     parser.add_argument("--policy", default="demo", help="file in config/policies")
+    parser.add_argument(
+        "--uri", default="", help="where the policy is, instead of what its file says"
+    )
     parser.add_argument("--viewer", action="store_true", help="show the simulation in a window")
     parser.add_argument("--seed", type=int, default=0, help="of the first simulated scene")
     parser.add_argument(

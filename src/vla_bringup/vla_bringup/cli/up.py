@@ -59,6 +59,7 @@ def graph_from(
         Options(
             record=record,
             record_images=pictures,
+            uri=arguments.uri,
             latency_injected_s=arguments.latency,
             synchronous=arguments.sync,
             viewer=arguments.viewer,
