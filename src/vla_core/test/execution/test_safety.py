@@ -446,3 +446,12 @@ def test_replace_leaves_the_disagreement_to_the_limits(make_rig: Any, moving: An
     rig.run(3.0)
     assert rig.decisions[-1].mode is Mode.RUNNING
     assert rig.executor.snapshot(rig.now_ns).limit_interventions > 0
+
+
+def test_a_gripper_beyond_its_limits_is_closed_or_open(rig: Any) -> None:
+    """Policies learn to press: fully closed is all there is."""
+    rig.reference = lambda t: np.tile([0.2, 0.0, 0.0, -0.4], (len(t), 1))
+    rig.begin()
+    rig.run(2.0)
+    assert rig.decisions[-1].mode is Mode.RUNNING and not rig.refusals
+    assert rig.positions[3] == pytest.approx(0.0, abs=1e-6)

@@ -21,6 +21,8 @@ class ExecutionConfig(Section):
     join: Literal["replace", "blend"] = "blend"
     threshold: Share | None = None  # ask below this share of the horizon; None: from latency
     refresh_s: Positive | None = None  # ask again when the plan's observation is older
+    # Wiggles of the rows shorter than this are removed; 0: the plan goes through every row.
+    smoothing_rows: NotNegative = 6.0
     mode_switch: Positive = 0.5  # plans farther apart [rad, m] stop instead of blending
     latency_injected_s: NotNegative = 0.0  # added to each answer, for experiments
     latency_spread: NotNegative = 0.0  # sigma of a lognormal around it; 0: constant

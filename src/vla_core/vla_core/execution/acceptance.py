@@ -138,7 +138,9 @@ def _clamped(
     lower = np.array([_limits(column)[0] for column in columns])
     upper = np.array([_limits(column)[1] for column in columns])
     beyond = np.maximum(chunk.values - upper, lower - chunk.values)
-    far = np.argwhere(beyond > tolerance * (upper - lower))
+    # Fully open or closed is all that a gripper can be told: far beyond means no more than that.
+    share = np.array([1.0 if column.is_gripper else tolerance for column in columns])
+    far = np.argwhere(beyond > share * (upper - lower))
     if len(far):
         row, i = far[0]
         raise ChunkError(

@@ -9,6 +9,7 @@ import numpy as np
 from vla_core.contract.model import Column
 from vla_core.execution.acceptance import Accepted
 from vla_core.execution.curve import Curve, Spline
+from vla_core.execution.smoothing import smoothed
 from vla_core.execution.values import Request, Task
 from vla_core.types import Prefix
 
@@ -45,7 +46,8 @@ class Plan:
     @classmethod
     def of(cls, accepted: Accepted, request: Request, task: Task, columns: Columns) -> Plan:
         """Return the plan that an accepted chunk alone makes."""
-        rows = Spline(accepted.rows, accepted.start_ns, task.step_ns, columns)
+        smooth = smoothed(accepted.rows, columns, task.execution.smoothing_rows)
+        rows = Spline(smooth, accepted.start_ns, task.step_ns, columns)
         return cls(
             own=rows,
             curve=rows,

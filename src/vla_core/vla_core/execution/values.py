@@ -26,6 +26,7 @@ class Execution:
     threshold: float | None = None  # share of the horizon below which to ask; None: from latency
     refresh_s: float | None = None  # ask again when the plan's observation is older
     mode_switch: float = 0.5  # plans farther apart [rad, m] stop instead of blending
+    smoothing_rows: float = 6.0  # wiggles of the rows shorter than this are removed; 0: none
 
     @classmethod
     def of(cls, config: ExecutionConfig) -> Execution:
@@ -36,6 +37,7 @@ class Execution:
             threshold=config.threshold,
             refresh_s=config.refresh_s,
             mode_switch=config.mode_switch,
+            smoothing_rows=config.smoothing_rows,
         )
 
 
