@@ -100,7 +100,17 @@ class QuickTopics:
                         subscription.msg_type, subscription.raw
                     )
                     if taken is not None:
-                        subscription.callback(taken[0])
+                        _call(subscription, taken)
+
+
+def _call(subscription: Subscription, taken: tuple[Any, Any]) -> None:
+    """Call back with the message, and with its info where the callback takes that."""
+    kinds = getattr(Subscription, "CallbackType", None)  # since rclpy 3.3
+    wanted = getattr(subscription, "_callback_type", None)
+    if kinds is not None and wanted is kinds.WithMessageInfo:
+        subscription.callback(*taken)
+    else:
+        subscription.callback(taken[0])
 
 
 def _hold(held: ExitStack, subscription: Subscription) -> bool:
