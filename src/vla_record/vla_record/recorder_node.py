@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,10 +29,12 @@ from vla_record.topics import Topic, topics_of
 from vla_ros import qos
 from vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Report
 from vla_ros.parameters import declare, param
+from vla_ros.quick import QuickGroup
 from vla_ros.run import run_node
 
-# Deep enough for a Python process that is held up for half a second.
-DEPTH = {"SENSOR": 50, "COMMAND": 50, "EVENT": 100, "STATE": 10}
+# Deep enough for a process that is held up for a second.
+DEPTH = {"SENSOR": 200, "EVENT": 200, "STATE": 10}
+IMAGE_DEPTH = 50
 # Since rclpy 3.3 a callback may take the message's info: when it arrived, to the microsecond.
 WITH_INFO = hasattr(Subscription, "CallbackType")
 
@@ -69,7 +72,9 @@ class RecorderNode(Node):
             frozenset(self._resolve(t) for t in topics if t.qos == "STATE"),
             self._params.black_box_mb,
         )
+        self._box_lock = threading.Lock()  # messages come in a thread of their own
         self._mode: int | None = None
+        self._quick = QuickGroup()
         self._watched: dict[str, Callable[[bytes], None]] = {
             "executor/state": self._on_executor_state,
             "emergency_stop": self._on_emergency_stop,
@@ -119,7 +124,7 @@ class RecorderNode(Node):
     def _subscribe(self, topic: Topic) -> Subscription:
         profile: QoSProfile = getattr(qos, topic.qos)
         deep = QoSProfile(
-            depth=DEPTH[topic.qos],
+            depth=IMAGE_DEPTH if topic.msgtype.endswith("Image") else DEPTH[topic.qos],
             reliability=profile.reliability,
             durability=profile.durability,
         )
@@ -138,7 +143,12 @@ class RecorderNode(Node):
                 self._on_message(name, watcher, data, time.time_ns())
 
         return self.create_subscription(
-            _message_class(topic.msgtype), topic.name, on_message, deep, raw=True
+            _message_class(topic.msgtype),
+            topic.name,
+            on_message,
+            deep,
+            callback_group=self._quick,
+            raw=True,
         )
 
     def _on_message(
@@ -146,7 +156,8 @@ class RecorderNode(Node):
     ) -> None:
         entry = Entry(name, data, time_ns)
         self._sink.put(entry)
-        self._box.add(entry)
+        with self._box_lock:
+            self._box.add(entry)
         if watcher is not None:
             watcher(data)
 
@@ -161,11 +172,16 @@ class RecorderNode(Node):
         self._trigger(f"{stop.source}: {stop.reason}")
 
     def _trigger(self, reason: str) -> None:
-        if self._box.trigger(time.time_ns()):
+        if self._keep():
             self.get_logger().info(f"stop seen ({reason}): keeping the black box")
 
+    def _keep(self) -> bool:
+        with self._box_lock:
+            return self._box.trigger(time.time_ns())
+
     def _on_timer(self) -> None:
-        entries = self._box.take(time.time_ns())
+        with self._box_lock:
+            entries = self._box.take(time.time_ns())
         if entries:
             stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
             self._sink.save(self._free(f"black_box_{stamp}"), [*self._first(), *entries])
@@ -204,7 +220,7 @@ class RecorderNode(Node):
         return response
 
     def _on_save(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._box.trigger(time.time_ns())
+        response.success = self._keep()
         response.message = (
             f"will be in {self._directory} in {self._params.black_box_after_s} s"
             if response.success
