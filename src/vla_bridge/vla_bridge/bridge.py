@@ -44,6 +44,7 @@ from vla_ros import qos
 from vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Report
 from vla_ros.lifecycle import ManagedNode
 from vla_ros.parameters import declare, param
+from vla_ros.quick import QuickGroup
 from vla_ros.stamps import now_ns
 from vla_ros.ticker import Ticker
 
@@ -91,12 +92,16 @@ class BridgeNode(ManagedNode):
         self._at_rest = threading.Event()
         self._asked = threading.Event()  # somebody asks for targets
         self._ticker: Ticker | None = None
+        self._quick = QuickGroup()
 
         self._source_topic = self.create_publisher(String, "~/source", qos.STATE)
         self._diagnostics = Diagnostics(self)
         self._diagnostics.add("commands", self._report)
         self._listen()
-        self.create_subscription(EmergencyStop, "emergency_stop", self._on_stop, qos.EVENT)
+        # Commands and stops do not wait behind a service.
+        self.create_subscription(
+            EmergencyStop, "emergency_stop", self._on_stop, qos.EVENT, callback_group=self._quick
+        )
         self.create_service(SelectSource, "~/select_source", self._on_select)
         self.create_service(Trigger, "~/stop", self._on_stop_service)
         self.create_service(Trigger, "~/reset", self._on_reset)
@@ -221,6 +226,7 @@ class BridgeNode(ManagedNode):
                     prefix + channel.output.topic,
                     partial(self._on_command, channel, source),
                     qos.COMMAND,
+                    callback_group=self._quick,
                 )
 
     def _on_command(self, channel: Channel, source: str, msg: Any) -> None:

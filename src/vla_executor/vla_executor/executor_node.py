@@ -72,8 +72,9 @@ class ExecutorParams:
 class ExecutorNode(ManagedNode):
     """Plays chunks, asks for the next, sends commands, holds when in doubt.
 
-    The tick runs in a thread of its own; it and the callbacks share the core under one lock,
-    held for the length of a core call. State is published from a timer.
+    Three threads: the tick; the topics that are frequent or urgent (`vla_ros.quick`); everything
+    else. They share the core under one lock, held for the length of a core call. State is
+    published from a timer.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -126,23 +127,18 @@ class ExecutorNode(ManagedNode):
         self.create_timer(STATE_PERIOD_S, self._publish_state, clock=steady)
 
     def _listen(self) -> None:
-        subscribe = self.create_subscription
+        self.create_subscription(PolicyState, "policy/state", self._policies.heard, qos.STATE)
+        # What is frequent or must not wait behind a service; these callbacks only touch the core.
+        subscribe = partial(self.create_subscription, callback_group=QuickGroup())
         subscribe(ActionChunk, "action_chunk", self._on_chunk, qos.EVENT)
         subscribe(InferenceFailure, "inference_failure", self._on_failure, qos.EVENT)
         subscribe(ActionCorrection, "action_correction", self._on_correction, qos.COMMAND)
-        subscribe(PolicyState, "policy/state", self._policies.heard, qos.STATE)
         subscribe(TaskLease, "task_lease", self._on_lease, qos.COMMAND)
         subscribe(EmergencyStop, "emergency_stop", self._on_emergency_stop, qos.EVENT)
         self._meters = {"chunks": Meter(stale_s=10.0), "lease": Meter()}
         for it in measurements(self._contract):
             self._meters[it.name] = Meter()
-            subscribe(
-                it.message_type,
-                it.stream.topic,
-                partial(self._on_measured, it),
-                qos.SENSOR,
-                callback_group=QuickGroup(),
-            )
+            subscribe(it.message_type, it.stream.topic, partial(self._on_measured, it), qos.SENSOR)
         for name, meter in self._meters.items():
             self._diagnostics.add(f"input {name}", meter.report)
 

@@ -25,6 +25,7 @@ from vla_interfaces.srv import JudgeTask, ReportOutcome
 from vla_ros import qos
 from vla_ros.diagnostics import OK, WARN, Diagnostics, Report
 from vla_ros.parameters import declare, param
+from vla_ros.quick import QuickGroup
 from vla_ros.run import run_node
 from vla_ros.stamps import header, now_ns
 from vla_router.running import Result, Running
@@ -91,7 +92,9 @@ class RouterNode(Node):
         self._diagnostics = Diagnostics(self)
         self._diagnostics.add("task", self._report)
 
-        self.create_subscription(ExecutorState, "executor/state", self._on_state, qos.EVENT)
+        self.create_subscription(
+            ExecutorState, "executor/state", self._on_state, qos.EVENT, callback_group=QuickGroup()
+        )
         self.create_service(Trigger, "stop", self._on_stop)
         # A coroutine keeps its group busy while it awaits, and would not hear the answers.
         own = ReentrantCallbackGroup()

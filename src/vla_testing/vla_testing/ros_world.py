@@ -17,7 +17,7 @@ from rclpy.qos import QoSProfile
 
 from vla_ros.lifecycle import ManagedNode
 
-DEADLINE_S = 10.0
+DEADLINE_S = 20.0
 
 
 def parameters(**values: object) -> list[Parameter]:
