@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rclpy.task import Future
@@ -55,12 +56,10 @@ class Policies:
             horizon=state.horizon,
             step_ns=duration_ns(state.step),
             horizon_rows=execution.horizon_rows,
-            execution=Execution(
+            execution=replace(
+                Execution.of(execution),
                 synchronous=(mode or execution.mode) == "sync",
                 join=join or execution.join,  # type: ignore[arg-type]  # checked by check_choice
-                threshold=execution.threshold,
-                refresh_s=execution.refresh_s,
-                mode_switch=execution.mode_switch,
             ),
         )
 
