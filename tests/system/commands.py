@@ -18,17 +18,19 @@ MARK = "VLA_TEST_FAMILY"
 
 
 class Family:
-    """A command, its output so far, and every process that descends from it."""
+    """A program, its output so far, and every process that descends from it."""
 
-    def __init__(self, arguments: list[str], domain: int) -> None:
+    def __init__(self, program: list[str], domain: int) -> None:
         self.mark = uuid.uuid4().hex
         environment = {**os.environ, MARK: self.mark, "ROS_DOMAIN_ID": str(domain)}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "vla_bringup.cli", *arguments],
+            program,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env={**environment, "PYTHONUNBUFFERED": "1"},
+            # A program that a test starts must hear Ctrl-C, even if the tests' shell does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         self.output = ""
         self._lines: queue.Queue[str] = queue.Queue()
@@ -74,8 +76,15 @@ class Family:
 
 @contextlib.contextmanager
 def command(*arguments: str, domain: int) -> Iterator[Family]:
-    """Run a command; whatever is left of it at the end is killed."""
-    family = Family(list(arguments), domain)
+    """Run a command of the script `vla`; whatever is left of it at the end is killed."""
+    with program(sys.executable, "-m", "vla_bringup.cli", *arguments, domain=domain) as family:
+        yield family
+
+
+@contextlib.contextmanager
+def program(*words: str, domain: int) -> Iterator[Family]:
+    """Run a program; whatever is left of it at the end is killed."""
+    family = Family(list(words), domain)
     try:
         yield family
     finally:

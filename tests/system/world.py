@@ -112,9 +112,12 @@ class World:
 
 
 @contextlib.contextmanager
-def world(folder: Path, policy: str = "expert", root: Path = ROOT) -> Iterator[World]:
+def world(
+    folder: Path, policy: str = "expert", root: Path = ROOT, uri: str = ""
+) -> Iterator[World]:
     """Start the simulated SO-101 on a ROS domain that no other test of this run uses."""
     os.environ["ROS_DOMAIN_ID"] = str((os.getpid() + 37 * next(_domains)) % 100 + 1)
-    graph = describe("so101", "sim", policy, root, Options(record=folder, record_images=False))
+    options = Options(record=folder, record_images=False, uri=uri)
+    graph = describe("so101", "sim", policy, root, options)
     with running(graph, folder, print) as session:
         yield World(session, graph, folder)
