@@ -12,14 +12,18 @@ import torch
 
 from vla_core.types import Observation
 from vla_models.demo.corrections import record_corrections
+from vla_models.demo.pipeline import joined_logs
 from vla_models.demo.recipe import AUXILIARY, demo_config, reword, weigh
 from vla_models.demo.recording import auxiliary_targets, record
 from vla_models.evaluation import CONDITIONS, MEANINGLESS, SwappedInstruction, Trial, score, wilson
+from vla_models.examples import episode
 from vla_models.nano.adapter import NanoPolicy
 from vla_models.nano.checkpoint import Checkpoint
 from vla_models.nano.network import NanoVla
 from vla_models.nano.processor import Statistics
 from vla_models.nano.text import Vocabulary
+from vla_models.training.episodes import EpisodeStore
+from vla_models.training.log import Row
 from vla_scenes.tabletop import OBJECT_ENTRIES
 from vla_scenes.tasks import TASKS, parse
 
@@ -82,21 +86,22 @@ def test_the_auxiliary_loss_looks_at_the_named_cube_and_pad() -> None:
 def test_a_demonstration_and_a_correction_are_recorded_alike(
     tmp_path: Path, policy: NanoPolicy
 ) -> None:
-    shown = record(tmp_path / "shown", 1).read(0)
-    corrected = record_corrections(policy, tmp_path / "corrected", 1, longest_s=0.5).read(0)
-    for episode in (shown, corrected):
-        assert episode.images.shape[1:] == (2, 96, 96, 3)
-        assert episode.targets.shape[1:] == (32, 6) and episode.objects.shape[1:] == (AUXILIARY,)
-        assert episode.valid.all()
+    shown = record(tmp_path / "shown", [0]).read(0)
+    corrected = record_corrections(policy, tmp_path / "corrected", [0], longest_s=0.5).read(0)
+    for found in (shown, corrected):
+        assert found.images.shape[1:] == (2, 96, 96, 3)
+        assert found.targets.shape[1:] == (32, 6) and found.objects.shape[1:] == (AUXILIARY,)
+        assert found.valid.all()
     done = weigh(shown) < 1
     assert done.any() and not done[: len(done) // 2].all()
 
 
 def test_a_second_recording_adds_only_what_is_missing(tmp_path: Path) -> None:
-    record(tmp_path, 1)
-    numbers: list[int] = []
-    record(tmp_path, 1, numbers.append)
-    assert numbers == []
+    store = EpisodeStore(tmp_path)
+    for number in (0, 1):
+        store.write(number, episode())
+    record(tmp_path, range(2))
+    assert store.read(0).images.shape == episode().images.shape
 
 
 def test_a_swapped_instruction_is_heard_after_a_second(policy: NanoPolicy) -> None:
@@ -122,3 +127,10 @@ def test_a_score_counts_and_takes_the_median_of_successes() -> None:
     found = score(trials)
     assert (found.successes, found.episodes, found.median_duration_s) == (3, 4, 1.0)
     assert json.dumps(vars(found)) and len(CONDITIONS) == 4
+
+
+def test_the_logs_of_rounds_count_on() -> None:
+    logs = [[Row(step, 1, 1, 1, 0, 0, 1e-4, 10.0 * step) for step in (1, 2)] for _ in range(2)]
+    joined = joined_logs(logs)
+    assert [row.step for row in joined] == [1, 2, 3, 4]
+    assert [row.seconds for row in joined] == [10, 20, 30, 40]

@@ -23,12 +23,13 @@ DEFAULT_FOLDER = Path(".vla/train/demo")
 def main(argv: Sequence[str]) -> int:
     """Run the training that is named; returns 0 when the policy is there and examined."""
     arguments = _parser().parse_args(argv)
-    torch.set_num_threads(arguments.threads or max(1, (os.cpu_count() or 2) - 1))
+    cores = os.cpu_count() or 1
+    torch.set_num_threads(arguments.threads or cores)
     folder = in_root(arguments.folder)
     plan = QUICK if arguments.quick else FULL
     if arguments.quick and arguments.folder == DEFAULT_FOLDER:
         folder = folder.with_name("demo-quick")
-    DemoTraining(plan, folder, Console(), arguments.threads).run()
+    DemoTraining(plan, folder, Console(), arguments.workers or cores).run()
     return 0
 
 
@@ -42,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="test the pipeline in under a minute; learns nothing"
     )
-    parser.add_argument("--threads", type=int, default=0, help="of torch; 0: cores minus one")
+    parser.add_argument("--threads", type=int, default=0, help="of torch; 0: all cores")
+    parser.add_argument("--workers", type=int, default=0, help="that record; 0: one per core")
     return parser
 
 

@@ -6,7 +6,7 @@ into, with the way out of them. Source: DAgger, Ross et al., arXiv 1011.0686.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -36,18 +36,15 @@ TICK_NS = 10_000_000
 def record_corrections(
     policy: Policy,
     folder: Path,
-    count: int,
-    done: Callable[[int], None] = lambda _: None,
-    first: int = 0,
+    numbers: Iterable[int],
     longest_s: float = LONGEST_S,
 ) -> EpisodeStore:
-    """Bring a folder to ``count`` corrected episodes; ``first`` makes other rounds differ."""
+    """Add the corrected episodes that are missing; the number decides task and scene."""
     store = EpisodeStore(folder)
     scene = TabletopScene()
     try:
-        for number in sorted(set(range(first, first + count)) - set(store.numbers())):
+        for number in sorted(set(numbers) - set(store.numbers())):
             store.write(number, _Correction(scene, policy, number).play(longest_s))
-            done(number)
     finally:
         scene.close()
     return store

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from torch import Tensor
 
-from vla_models.demo.corrections import record_corrections
 from vla_models.demo.recipe import HELD_OUT, demo_config, reword, weigh
-from vla_models.demo.recording import record
+from vla_models.demo.workers import Recording
 from vla_models.evaluate import examine, write_result
 from vla_models.evaluation import CONDITIONS
 from vla_models.nano.adapter import load
 from vla_models.nano.checkpoint import CONFIG, WEIGHTS, load_checkpoint
-from vla_models.nano.processor import Statistics
 from vla_models.progress import progress_bar
 from vla_models.training.augment import Augmentation
 from vla_models.training.dataset import Dataset
-from vla_models.training.episodes import Episode
-from vla_models.training.log import Row, TrainingLog, plot_log, read_log
+from vla_models.training.episodes import Episode, EpisodeStore
+from vla_models.training.log import LOG, Row, TrainingLog, plot_log, read_log
 from vla_models.training.trainer import Trainer, TrainingSettings
+
+
+@dataclass(frozen=True)
+class Round:
+    """One stretch of training, and the corrected episodes that are added before it."""
+
+    training: TrainingSettings
+    corrections: int = 0  # episodes of the round before's policy, with the expert's answers
 
 
 @dataclass(frozen=True)
@@ -32,18 +36,18 @@ class Plan:
     """How much of everything."""
 
     demonstrations: int
-    first: TrainingSettings  # on demonstrations
-    corrections: int  # episodes of the policy with the expert's answers
-    second: TrainingSettings  # on both, from the first's weights
+    rounds: tuple[Round, ...]
     held_out: int
-    seeds: int  # per task, in the evaluation
+    seeds: int  # per task and condition, in the evaluation
 
 
 FULL = Plan(
     demonstrations=300,
-    first=TrainingSettings(steps=3000),
-    corrections=120,
-    second=TrainingSettings(steps=1500, learning_rate=2.5e-4, seed=1),
+    rounds=(
+        Round(TrainingSettings(steps=2000)),
+        Round(TrainingSettings(steps=2500, seed=1), corrections=120),
+        Round(TrainingSettings(steps=1500, seed=2, learning_rate=3e-4), corrections=60),
+    ),
     held_out=HELD_OUT,
     seeds=10,
 )
@@ -51,15 +55,19 @@ _FEW = TrainingSettings(
     steps=4, batch=4, log_every=2, validate_every=4, checkpoint_every=2, warm_up=2
 )
 QUICK = Plan(
-    demonstrations=3, first=_FEW, corrections=1, second=replace(_FEW, seed=1), held_out=1, seeds=0
+    demonstrations=3,
+    rounds=(Round(_FEW), Round(replace(_FEW, seed=1), corrections=1)),
+    held_out=1,
+    seeds=0,
 )
+NUMBERS_PER_ROUND = 1000  # of corrections
 
 
 class DemoTraining:
-    """The stages, in one folder; the outcome is in its ``result``."""
+    """The rounds, in one folder; the outcome is in its ``result``."""
 
-    def __init__(self, plan: Plan, folder: Path, console: Console, threads: int = 0) -> None:
-        self._plan, self._folder, self._console, self._threads = plan, folder, console, threads
+    def __init__(self, plan: Plan, folder: Path, console: Console, workers: int = 1) -> None:
+        self._plan, self._folder, self._console, self._workers = plan, folder, console, workers
         self._config = demo_config()
 
     @property
@@ -73,57 +81,59 @@ class DemoTraining:
         demonstrations = self._demonstrations()
         held_out = demonstrations[: self._plan.held_out]
         learned = demonstrations[self._plan.held_out :]
-        self._train("first", self._plan.first, learned, held_out)
-        learned += self._corrections()
-        first = load_checkpoint(self._folder / "first")
-        self._train(
-            "second", self._plan.second, learned, held_out,
-            start=first.network.state_dict(), statistics=first.statistics,
-        )  # fmt: skip
+        for number, stretch in enumerate(self._plan.rounds):
+            learned += self._corrections(number, stretch.corrections)
+            self._train(number, stretch.training, learned, held_out)
         self._publish()
         self._examine()
 
+    def _round(self, number: int) -> Path:
+        return self._folder / f"round-{number + 1}"
+
     def _demonstrations(self) -> list[Episode]:
         folder, count = self._folder / "demonstrations", self._plan.demonstrations
-        store = self._counted(
-            "record demonstrations", count, lambda done: record(folder, count, done)
-        )
-        return [store.read(number) for number in store.numbers()[:count]]
+        work = Recording(folder)
+        return self._recorded("record demonstrations", work, range(count))
 
-    def _corrections(self) -> list[Episode]:
-        folder, count = self._folder / "corrections", self._plan.corrections
-        policy = load(self._folder / "first", self._threads)
-        store = self._counted(
-            "record corrections",
-            count,
-            lambda done: record_corrections(policy, folder, count, done),
-        )
-        return [store.read(number) for number in store.numbers()[:count]]
+    def _corrections(self, number: int, count: int) -> list[Episode]:
+        if not count:
+            return []
+        first = number * NUMBERS_PER_ROUND
+        work = Recording(self._folder / "corrections", self._round(number - 1))
+        return self._recorded("record corrections", work, range(first, first + count))
 
-    def _counted(self, what: str, count: int, work: Callable[[Callable[[int], None]], Any]) -> Any:
+    def _recorded(self, what: str, work: Recording, numbers: range) -> list[Episode]:
         with progress_bar(self._console) as bar:
-            task = bar.add_task(what, total=count, note="")
-            result = work(lambda _: bar.advance(task))
-            bar.update(task, completed=count)
-        return result
+            task = bar.add_task(what, total=len(numbers), note="")
+            work.run(numbers, self._workers, lambda done: bar.update(task, completed=done))
+        store = EpisodeStore(work.folder)
+        return [store.read(number) for number in numbers]
 
     def _train(
         self,
-        stage: str,
+        number: int,
         settings: TrainingSettings,
         learned: Sequence[Episode],
         held_out: Sequence[Episode],
-        start: dict[str, Tensor] | None = None,
-        statistics: Statistics | None = None,
     ) -> None:
+        before = load_checkpoint(self._round(number - 1)) if number else None
         trainer = Trainer(
-            self._config, settings, Dataset(learned, self._config, weigh),
-            Dataset(held_out, self._config), self._folder / stage,
-            Augmentation(), reword, start, statistics,
-        )  # fmt: skip
+            self._config,
+            settings,
+            Dataset(learned, self._config, weigh),
+            Dataset(held_out, self._config, weigh),
+            self._round(number),
+            Augmentation(),
+            reword,
+            before.network.state_dict() if before else None,
+            before.statistics if before else None,
+        )
         with progress_bar(self._console) as bar:
             task = bar.add_task(
-                f"train, {stage} stage", total=settings.steps, completed=trainer.step, note=""
+                f"train, round {number + 1} of {len(self._plan.rounds)}",
+                total=settings.steps,
+                completed=trainer.step,
+                note="",
             )
 
             def progress(step: int, row: Row | None) -> None:
@@ -134,32 +144,32 @@ class DemoTraining:
             trainer.run(progress)
 
     def _publish(self) -> None:
-        """Collect weights and one log of both stages."""
+        """Collect the last weights and one log of all rounds."""
         self.result.mkdir(parents=True, exist_ok=True)
+        rounds = [self._round(number) for number in range(len(self._plan.rounds))]
         for name in (WEIGHTS, CONFIG):
-            shutil.copyfile(self._folder / "second" / name, self.result / name)
-        first = read_log(self._folder / "first" / "training_log.csv")
-        second = read_log(self._folder / "second" / "training_log.csv")
-        (self.result / "training_log.csv").unlink(missing_ok=True)
-        log = TrainingLog(self.result / "training_log.csv")
-        for row in first:
+            shutil.copyfile(rounds[-1] / name, self.result / name)
+        rows = joined_logs([read_log(folder / LOG) for folder in rounds])
+        log = TrainingLog(self.result / LOG)
+        for row in rows:
             log.append(row)
-        for row in second:
-            log.append(
-                replace(
-                    row,
-                    step=row.step + first[-1].step,
-                    seconds=row.seconds + first[-1].seconds,
-                )
-            )
-        plot_log(log.rows, self.result / "training_log.png")
+        plot_log(rows, self.result / "training_log.png")
 
     def _examine(self) -> None:
         conditions = CONDITIONS if self._plan.seeds else CONDITIONS[:1]
-        policy = load(self.result, self._threads)
+        policy = load(self.result, threads=1)
         result = examine(policy, max(self._plan.seeds, 1), conditions)
         write_result(result, self.result / "evaluation.json")
         self._console.print(
             f"the policy is in {self.result}; copy it to models/demo to make it the demo's",
             highlight=False,
         )
+
+
+def joined_logs(logs: Sequence[Sequence[Row]]) -> list[Row]:
+    """Return the rows of trainings that followed each other, steps and seconds counted on."""
+    rows: list[Row] = []
+    for log in logs:
+        step, seconds = (rows[-1].step, rows[-1].seconds) if rows else (0, 0.0)
+        rows += [replace(r, step=r.step + step, seconds=r.seconds + seconds) for r in log]
+    return rows

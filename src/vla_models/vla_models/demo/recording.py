@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +18,13 @@ KICKED = 0.7  # share of the demonstrations that are disturbed
 ATTEMPTS = 5  # seeds tried before a demonstration is given up
 
 
-def record(folder: Path, count: int, done: Callable[[int], None] = lambda _: None) -> EpisodeStore:
-    """Bring a folder to ``count`` demonstrations; episode ``k`` is the same whenever recorded."""
+def record(folder: Path, numbers: Iterable[int]) -> EpisodeStore:
+    """Add the demonstrations that are missing; number ``k`` is the same whenever recorded."""
     store = EpisodeStore(folder)
-    missing = sorted(set(range(count)) - set(store.numbers()))
     scene = TabletopScene()
     try:
-        for number in missing:
+        for number in sorted(set(numbers) - set(store.numbers())):
             store.write(number, _episode(scene, number))
-            done(number)
     finally:
         scene.close()
     return store

@@ -6,6 +6,8 @@ import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+LOG = "training_log.csv"
+
 
 @dataclass(frozen=True)
 class Row:

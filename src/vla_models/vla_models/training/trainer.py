@@ -20,7 +20,7 @@ from vla_models.nano.processor import Statistics
 from vla_models.training.augment import Augmentation
 from vla_models.training.dataset import Batch, Dataset, Reword
 from vla_models.training.ema import WeightAverage
-from vla_models.training.log import Row, TrainingLog
+from vla_models.training.log import LOG, Row, TrainingLog
 from vla_models.training.resume import TrainingState, load_state, save_state
 
 
@@ -74,7 +74,7 @@ class Trainer:
         self.average = WeightAverage(self.network.state_dict(), settings.average)
         self.step, self._seconds = 0, 0.0
         self._resume()
-        self.log = TrainingLog(folder / "training_log.csv", self.step)
+        self.log = TrainingLog(folder / LOG, self.step)
 
     @property
     def _state_path(self) -> Path:

@@ -1,0 +1,60 @@
+"""Recording on several cores: each process has its own scene and its share of the numbers."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vla_core.errors import VlaError
+from vla_models.demo.corrections import record_corrections
+from vla_models.demo.recording import record
+from vla_models.nano.adapter import load
+from vla_models.training.episodes import EpisodeStore
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What to record where: demonstrations, or corrections of a policy."""
+
+    folder: Path
+    policy: Path | None = None  # checkpoint folder; None: the expert acts
+
+    def some(self, numbers: Sequence[int]) -> None:
+        """Record what is missing of some numbers, in this process."""
+        if self.policy is None:
+            record(self.folder, numbers)
+        else:
+            record_corrections(load(self.policy, threads=1), self.folder, numbers)
+
+    def run(
+        self, numbers: range, workers: int, progress: Callable[[int], None] = lambda done: None
+    ) -> None:
+        """Record what is missing on ``workers`` processes; ``progress`` gets how many there are.
+
+        Raises:
+            VlaError: a process failed; what it had recorded is kept.
+        """
+        store = EpisodeStore(self.folder)
+        missing = sorted(set(numbers) - set(store.numbers()))
+        context = multiprocessing.get_context("spawn")
+        shares = [missing[i::workers] for i in range(workers) if missing[i::workers]]
+        processes = [context.Process(target=self.some, args=(share,)) for share in shares]
+        for process in processes:
+            process.start()
+        try:
+            for process in processes:
+                while process.is_alive():
+                    process.join(0.5)
+                    progress(len(set(numbers) & set(store.numbers())))
+        finally:
+            for process in processes:
+                process.terminate()
+                process.join()
+        progress(len(set(numbers) & set(store.numbers())))
+        if any(process.exitcode for process in processes):
+            raise VlaError(
+                f"recording in {self.folder} failed; its error is above. "
+                "Run the same command again: what is recorded is kept."
+            )
