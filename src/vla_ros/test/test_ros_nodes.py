@@ -315,6 +315,10 @@ def test_quick_topics_are_heard_in_their_own_thread(spun: SingleThreadedExecutor
     for publisher in (early, later, clock):
         until(spun, publisher.get_subscription_count, "the topic is matched")
     until(spun, lambda: late.callback_group.is_taken, "the later one is taken over")
+    # Else the executor would wake up, and turn in circles, for data that is not its own.
+    for subscription in node.subscriptions:
+        for event in subscription.event_handlers:
+            assert event.callback_group is subscription.callback_group
     early.publish(String())
     later.publish(String())
     until(spun, lambda: len(threads) == 2, "both are heard")

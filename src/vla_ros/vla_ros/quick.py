@@ -52,7 +52,7 @@ class QuickTopics:
         for subscription in node.subscriptions:
             # The node's own clock; a recorder's raw subscription takes more than the message.
             if subscription.topic_name == "/clock" and not subscription.raw:
-                subscription.callback_group = QuickGroup()
+                _regroup(subscription, QuickGroup())
         self._thread = threading.Thread(target=self._run, name="topics", daemon=True)
         self._thread.start()
 
@@ -111,6 +111,12 @@ def _call(subscription: Subscription, taken: tuple[Any, Any]) -> None:
         subscription.callback(*taken)
     else:
         subscription.callback(taken[0])
+
+
+def _regroup(subscription: Subscription, group: QuickGroup) -> None:
+    """Move a subscription with its events, whose waiting would else wake up for its data."""
+    for entity in (subscription, *subscription.event_handlers):
+        entity.callback_group = group
 
 
 def _hold(held: ExitStack, subscription: Subscription) -> bool:
