@@ -33,7 +33,8 @@ def policy(contract: Contract, configure: Callable[..., Any]) -> CheckedPolicy:
 @contextmanager
 def client(address: str) -> Iterator[ClientConnection]:
     """Speak as openpi-client does: no compression, metadata first."""
-    with connect(address, compression=None, max_size=None, open_timeout=5) as connection:
+    limits = {"max_size": None, "open_timeout": 5, "close_timeout": 0.5}
+    with connect(address, compression=None, **limits) as connection:
         assert isinstance(wire.unpack(_bytes(connection)), dict)
         yield connection
 

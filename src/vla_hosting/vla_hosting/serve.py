@@ -17,6 +17,7 @@ from vla_core.errors import ConfigurationError, VlaError
 from vla_core.ports import PolicySpec
 from vla_hosting.keys import ObservationKeys
 from vla_hosting.loading import load_policy
+from vla_hosting.memory import keep_freed_memory
 from vla_hosting.server import PolicyServer
 from vla_hosting.sockets import listen
 
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("websockets").setLevel(logging.WARNING)
+    keep_freed_memory()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:

@@ -21,6 +21,7 @@ from typing import Any
 from vla_core.contract import Contract, PolicyConfig
 from vla_core.ports import Policy
 from vla_hosting.loading import resolve, warm_up
+from vla_hosting.memory import keep_freed_memory
 from vla_hosting.server import PolicyServer
 from vla_hosting.sockets import listen_locally
 from vla_hosting.wrappers import CheckedPolicy, TimedPolicy
@@ -30,6 +31,7 @@ def main() -> int:
     """Serve the policy of the job that comes in on standard input."""
     lifeline, report = int(sys.argv[1]), int(sys.argv[2])
     die_with_the_other_end(lifeline)
+    keep_freed_memory()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("websockets").setLevel(logging.WARNING)
     job = json.loads(sys.stdin.readline())

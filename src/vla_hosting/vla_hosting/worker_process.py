@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import importlib.util
 import json
 import logging
 import os
 import select
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vla_core.contract import Contract, PolicyConfig
 from vla_core.errors import NotReadyError
 from vla_hosting.connection import server_error
+from vla_hosting.worker_folder import WorkerFolder
 
 log = logging.getLogger(__name__)
 
@@ -71,17 +68,16 @@ class WorkerProcess:
     def __init__(self, python: Path, job: Job) -> None:
         """Start the interpreter; `is_ready` says when the policy is loaded."""
         self._python = python
-        self._folder = Path(tempfile.mkdtemp(prefix="vla-worker-"))
-        self.socket_path = str(self._folder / "socket")
+        self._folder = WorkerFolder(job.modules())
+        self.socket_path = str(self._folder.path / "socket")
         self._is_ready = False
         self._stopping, self._is_stopped = threading.Lock(), False
         lifeline, self._lifeline = os.pipe()
         self._report, report = os.pipe()
-        link_sources(self._folder, job.modules())
         try:
             self._process = subprocess.Popen(
                 [str(python), "-m", "vla_hosting.worker_main", str(lifeline), str(report)],
-                cwd=self._folder / "vla",  # first on the module path of ``-m``
+                cwd=self._folder.ours,  # first on the module path of ``-m``
                 env=self._environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -161,8 +157,8 @@ class WorkerProcess:
         kept = {name: value for name, value in os.environ.items() if name not in HIDDEN_VARIABLES}
         return {
             **kept,
-            "PYTHONPATH": str(self._folder / "vla"),
-            "VLA_WORKER_MODULES": str(self._folder / "modules"),
+            "PYTHONPATH": str(self._folder.ours),
+            "VLA_WORKER_MODULES": str(self._folder.others),
             "PYTHONUNBUFFERED": "1",  # its last words must not die in a buffer
             # Compiled by another version, ours would be rewritten at each start.
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -196,27 +192,7 @@ class WorkerProcess:
         for descriptor in (self._lifeline, self._report):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def link_sources(folder: Path, modules: Iterable[str]) -> None:
-    """Link what a worker may import of this installation, and nothing beside it.
-
-    Our own packages come first on its module path. Others (a scripted policy's module) come last,
-    so that its own environment wins.
-    """
-    ours, others = folder / "vla", folder / "modules"
-    ours.mkdir()
-    others.mkdir()
-    for name in modules:
-        spec = importlib.util.find_spec(name)
-        if spec is None:
-            continue  # it may be in the worker's own environment
-        places = list(spec.submodule_search_locations or [])
-        source = Path(places[0]) if places else Path(spec.origin or "")
-        target = ours if name.startswith("vla_") else others
-        if source.is_dir() or source.suffix == ".py":
-            (target / source.name).symlink_to(source.absolute())
+        self._folder.remove()
 
 
 def _read_all(descriptor: int) -> bytes:

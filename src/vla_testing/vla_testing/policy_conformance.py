@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,8 @@ class PolicyConformance:
 
     def test_leaves_the_observation_as_it_is(self, policy: Policy) -> None:
         example = policy.spec.example()
-        for array in (*example.images.values(), *example.state.values()):
+        arrays: list[Any] = [*example.images.values(), *example.state.values()]
+        for array in arrays:
             array.flags.writeable = False
         policy.infer(example)
 
