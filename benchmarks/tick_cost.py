@@ -3,8 +3,9 @@
     python benchmarks/tick_cost.py [--quick] [--json FILE]
 
 The SO-101's contract, six columns at 50 Hz, a chunk of 32 rows every 0.8 s, answers after 200 ms.
-Times are of the thread, so a busy machine does not count. `gentle` rows are inside the limits; `noisy` rows make the limiter intervene; `wild` rows make it
-intervene always.
+Times are CPU times of the thread, so that neighbours on the machine do not count. `gentle` rows
+are inside the limits; `noisy` rows scatter by 2 mrad and are smoothed; `wild` rows scatter by
+30 mrad, so that the limiter intervenes nearly always.
 """
 
 from __future__ import annotations
