@@ -97,6 +97,7 @@ class Run:
     disagreement: float = 0.0  # added to every second chunk
     spoil: Callable[[Tick], Tick | None] = lambda tick: tick
     modes: dict[float, int] = field(default_factory=lambda: {0.0: 2})  # from when on: mode
+    states_from_s: float = 0.0
     images: bool = False
     chunks_until_s: float = 1e9
     start_s: float = 100.0  # ROS time of the task's start
@@ -227,6 +228,8 @@ def _trajectory(tick: Tick) -> Any:
 def _states(bag: BagWriter, run: Run, start: int) -> None:
     for i in range(round(run.duration_s * 10) + 1):
         t = i / 10
+        if t < run.states_from_s:
+            continue
         mode = run.modes[max(at for at in run.modes if at <= t)]
         last = i == round(run.duration_s * 10)
         state = make(

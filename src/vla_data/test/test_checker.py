@@ -169,6 +169,11 @@ def test_a_start_in_motion_is_found(tmp_path: Path) -> None:
     assert set(result.by_kind) == {"start"}
 
 
+def test_a_recording_that_begins_in_motion_is_not_blamed_for_it(tmp_path: Path) -> None:
+    late = Run(spoil=lambda t: t if t.stamp_ns > START + NS else None, states_from_s=1.1)
+    assert verdict(tmp_path, late).by_kind == {}
+
+
 def test_a_silence_while_running_is_a_gap(tmp_path: Path) -> None:
     quiet = Run(spoil=lambda t: None if AT < t.stamp_ns < AT + 140 * MS else t)
     gaps = [v for v in verdict(tmp_path, quiet).violations if v.kind == "gap"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 
 from vla_core.errors import ConfigurationError  # noqa: E402
 from vla_data.bag import BagReader, ensure_readable  # noqa: E402
-from vla_record.recorder_node import RecorderNode  # noqa: E402
+from vla_record.recorder_node import RecorderNode, RecorderParams  # noqa: E402
 from vla_ros import qos  # noqa: E402
 
 CONTRACT = Path(__file__).resolve().parents[3] / "config/robots/so101/contract.yaml"
@@ -132,3 +133,13 @@ def test_a_missing_contract_is_a_refusal(tmp_path: Path) -> None:
     override = Parameter("contract_files", value=[str(tmp_path / "none.yaml")])
     with pytest.raises(ConfigurationError, match=r"none\.yaml"):
         RecorderNode(parameter_overrides=[override])
+
+
+def test_the_readme_and_the_example_name_every_parameter() -> None:
+    package = Path(__file__).resolve().parents[1]
+    for text in (
+        (package / "README.md").read_text(),
+        (package / "config/recorder.yaml").read_text(),
+    ):
+        for field in dataclasses.fields(RecorderParams):
+            assert field.name in text, f"parameter '{field.name}' is not described"

@@ -43,9 +43,9 @@ class BagReader:
             self._reader: Any = Reader(path)
             self._reader.open()
         except (FileNotFoundError, ReaderError) as error:
+            hint = " If its recorder was killed, vla_data.bag.recover makes it whole."
             raise ConfigurationError(
-                f"bag {path} cannot be read: {error} If its recorder was killed, "
-                "vla_data.bag.recover makes it whole."
+                f"bag {path} cannot be read: {error}{hint if path.exists() else ''}"
             ) from error
         self.types = TypeStore()
         for connection in self._reader.connections:
