@@ -101,6 +101,14 @@ def _arrivals(recording: Recording) -> list[tuple[int, str, int, np.ndarray]]:
     return found
 
 
+def test_late_samples_count_on_request_but_never_later_ones(recording: Recording) -> None:
+    contract = contract_of(recording)
+    at = START + NS  # the pictures of this very instant arrive at this very instant
+    (live,) = observations(recording, contract, [at - 1], ("front",), "wave")
+    (late,) = observations(recording, contract, [at - 1], ("front",), "wave", late_ns=NS // 2)
+    assert live.ages_ns == late.ages_ns == {"front": 50_000_000 - 1}
+
+
 def test_an_episode_with_a_hole_is_left_out_with_the_reason(tmp_path: Path) -> None:
     blind = Recording(record(tmp_path / "bag", Run()))
     done = convert([blind], tmp_path / "dataset")

@@ -49,6 +49,7 @@ def convert(
     output: Path,
     fps: int = 20,
     as_video: bool = True,
+    late_ns: int = 0,
     wanted: Callable[[Task], bool] = lambda task: True,
 ) -> Converted:
     """Write the tasks of some bags of one robot as the episodes of one dataset.
@@ -58,6 +59,8 @@ def convert(
         output: folder of the dataset, new or empty.
         fps: frames per second.
         as_video: images as H.264, small; else as PNG, exact.
+        late_ns: samples that arrived so much after their frame still count. 0 is as live; more
+            saves recordings of a machine that was slower than the robot will be.
         wanted: which tasks to take, for example those that succeeded.
 
     Raises:
@@ -73,7 +76,7 @@ def convert(
         for recording in recordings:
             for task in filter(wanted, recording.tasks):
                 try:
-                    for frame in frames(recording, contract, task, fps, streams):
+                    for frame in frames(recording, contract, task, fps, streams, late_ns):
                         dataset.add_frame(_row(contract, frame), task.instruction)
                     dataset.end_episode()
                 except ObservationError as error:
@@ -119,7 +122,12 @@ def features_of(contract: Contract, streams: Sequence[str], as_video: bool) -> d
 
 
 def frames(
-    recording: Recording, contract: Contract, task: Task, fps: int, streams: Sequence[str]
+    recording: Recording,
+    contract: Contract,
+    task: Task,
+    fps: int,
+    streams: Sequence[str],
+    late_ns: int = 0,
 ) -> Iterator[Frame]:
     """Yield the frames of one task, from its first to its last command.
 
@@ -129,7 +137,8 @@ def frames(
     commanded = _Commanded(recording, contract, task)
     first, last = commanded.span
     instants = range(first, last, NS // fps)
-    for observation in observations(recording, contract, instants, streams, task.instruction):
+    words = task.instruction
+    for observation in observations(recording, contract, instants, streams, words, late_ns):
         yield Frame(observation, commanded.at(observation.as_of_ns))
 
 
@@ -139,8 +148,11 @@ def observations(
     instants: Sequence[int],
     streams: Sequence[str],
     instruction: str,
+    late_ns: int = 0,
 ) -> Iterator[Observation]:
     """Yield the observation as of each instant (ROS time, rising), as it would have been live.
+
+    With ``late_ns``, samples that arrived so much later count as well; the rule stays the same.
 
     Raises:
         ObservationError: there is none at some instant; says which stream is the reason.
@@ -149,7 +161,7 @@ def observations(
     samples = _samples(recording, streams)
     following = next(samples, None)
     for at in instants:
-        while following is not None and following[0] <= at:
+        while following is not None and following[0] <= at + late_ns:
             _, name, stamp, payload = following
             assembler.add(name, stamp, payload)
             following = next(samples, None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vla_core.errors import ConfigurationError
-from vla_data.recording import Recording, Task
+from vla_data.recording import NS, Recording, Task
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -21,6 +21,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--fps", type=int, default=20, help="frames per second (20)")
     parser.add_argument("--png", action="store_true", help="images as PNG, exact, not as video")
     parser.add_argument(
+        "--late",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="count samples that arrived so much after their frame (0: as live)",
+    )
+    parser.add_argument(
         "--successes", type=Path, metavar="FILE", help="metrics.json: only tasks that succeeded"
     )
     asked = parser.parse_args(arguments)
@@ -28,7 +35,9 @@ def main(arguments: Sequence[str]) -> int:
 
     wanted = successes(asked.successes) if asked.successes else (lambda task: True)
     recordings = [Recording(bag) for bag in asked.bags]
-    done = convert(recordings, asked.output, asked.fps, not asked.png, wanted)
+    done = convert(
+        recordings, asked.output, asked.fps, not asked.png, round(asked.late * NS), wanted
+    )
     console = Console(highlight=False)
     console.print(f"{done.episodes} episodes, {done.frames} frames in {asked.output}")
     for sentence in done.left_out:
