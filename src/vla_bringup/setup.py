@@ -24,6 +24,7 @@ setup(
         # Links to the top-level folders, which belong to the whole stack.
         *installed("launch"),
         *installed("config"),
+        *installed("models"),
     ],
     zip_safe=True,
     entry_points={"console_scripts": ["supervisor = vla_bringup.supervisor:main"]},
