@@ -130,11 +130,11 @@ class Asker:
                 lambda n=name, h=had: meters[n]._received_ns != h, f"the sample of '{name}'"
             )
 
-    def ask(self, policy: str = "demo", epoch: int = 1) -> int:
+    def ask(self, policy: str = "demo", epoch: int = 1, ahead_ns: int = 0) -> int:
         self._id += 1
         self._ask(
             InferenceRequest(
-                header=header(now_ns(self.world.tester)),
+                header=header(now_ns(self.world.tester) + ahead_ns),
                 request_id=self._id,
                 epoch=epoch_msg(Epoch(7, epoch)),
                 policy=policy,
@@ -262,6 +262,13 @@ def test_nan_from_the_policy_is_a_failure_and_no_chunk(asker: Asker) -> None:
     failure = asker.failure(asker.ask())
     assert failure.code == InferenceFailure.CODE_INVALID_CHUNK
     assert "NaN" in failure.message and not asker.chunks
+
+
+def test_refuses_a_request_from_the_future(asker: Asker) -> None:
+    asker.activate()
+    asker.observe()
+    message = asker.failure(asker.ask(ahead_ns=2000 * MS)).message
+    assert "clock" in message and "synchronise" in message
 
 
 def test_stays_silent_when_another_policy_is_asked(asker: Asker) -> None:

@@ -17,7 +17,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.subscription import Subscription
 
 from vla_core.contract import load_contract, load_policy_config
-from vla_core.errors import ConfigurationError, NotReadyError, VlaError
+from vla_core.errors import ConfigurationError, MismatchError, NotReadyError, VlaError
 from vla_core.execution import Answer, Request
 from vla_core.observation import ObservationAssembler
 from vla_core.ports import Policy
@@ -26,6 +26,7 @@ from vla_hosting.loading import load_policy
 from vla_interfaces.msg import ActionChunk as ActionChunkMsg
 from vla_interfaces.msg import InferenceFailure, InferenceRequest, PolicyState
 from vla_policy.inference import InferenceThread
+from vla_policy.prefix import resample
 from vla_policy.streams import Input, inputs
 from vla_ros import qos
 from vla_ros.chunks import chunk_msg, failure_msg, request_from_msg
@@ -39,6 +40,8 @@ from vla_ros.stamps import duration_msg, header, now_ns
 # Samples kept per stream: enough for the contract's age at 100 Hz, little enough for pictures.
 CAPACITY = 24
 LATENCIES = 200
+# Observations are placed by their stamps: clocks farther apart than this spoil their ages.
+CLOCKS_APART_NS = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,7 @@ class PolicyNode(ManagedNode):
         began_ns = time.monotonic_ns()
         try:
             request = request_from_msg(msg)
-            waited_ns = max(0, now_ns(self) - request.sent_ns)
+            waited_ns = self._waited_ns(request)
             chunk = self._infer(request)
         except Exception as error:  # whatever a policy raises, the executor gets its answer
             return partial(self._give_up, msg, error)
@@ -201,13 +204,29 @@ class PolicyNode(ManagedNode):
         began_ns = time.monotonic_ns()
         observation = assembler.assemble(now_ns(self), request.instruction)
         decoded_ns = time.monotonic_ns() - began_ns
-        prefix = request.prefix if policy.spec.accepts_prefix else None
+        prefix = None
+        if policy.spec.accepts_prefix and request.prefix is not None:
+            prefix = resample(request.prefix, observation.as_of_ns, policy.spec.step_ns)
         chunk = policy.infer(observation, prefix)
         return replace(
             chunk,
             ages_ns=dict(observation.ages_ns),
             stages_ns={"decode": decoded_ns, **chunk.stages_ns},
         )
+
+    def _waited_ns(self, request: Request) -> int:
+        """Return how long a request has waited.
+
+        Raises:
+            MismatchError: it comes from the future: the machines' clocks differ.
+        """
+        waited_ns = now_ns(self) - request.sent_ns
+        if waited_ns < -CLOCKS_APART_NS:
+            raise MismatchError(
+                f"the executor's clock is {-waited_ns / NS_PER_S:.3f} s ahead of the policy's, "
+                f"at most {CLOCKS_APART_NS / NS_PER_S:g} s is allowed: synchronise the clocks"
+            )
+        return max(0, waited_ns)
 
     def _publish(self, answer: Answer, began_ns: int) -> None:
         self._chunks.publish(chunk_msg(answer))
