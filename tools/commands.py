@@ -190,9 +190,8 @@ def _clean(rest: list[str]) -> int:
             if path != LOCK:
                 _remove(path)
     shutil.rmtree(HOME)
-    for folder in ("src", "tests", "tools", "benchmarks"):
-        for cache in (ROOT / folder).rglob("__pycache__"):
-            shutil.rmtree(cache, ignore_errors=True)
+    for cache in list(ROOT.rglob("__pycache__")):
+        shutil.rmtree(cache, ignore_errors=True)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -51,6 +52,19 @@ def test_the_script_works_from_another_folder_and_through_a_link(tmp_path: Path)
     link.symlink_to(ROOT / "vla")
     answer = subprocess.run([link, "--help"], cwd=tmp_path, capture_output=True, text=True)
     assert answer.stdout.startswith("usage: ./vla <command>")
+
+
+def test_clean_leaves_nothing_but_the_sources(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "vla", tmp_path)
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    for folder in (".vla/venv/lib", ".vla/data", "src/vla_core/__pycache__"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "src" / "vla_core" / "plan.py").touch()
+    answer = subprocess.run([tmp_path / "vla", "clean"], capture_output=True, text=True)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["src", "tools", "vla"]
+    assert [path.name for path in (tmp_path / "src" / "vla_core").iterdir()] == ["plan.py"]
+    assert not (tmp_path / "tools" / "__pycache__").exists()
 
 
 def test_what_is_passed_on_is_what_vla_bringup_takes() -> None:
