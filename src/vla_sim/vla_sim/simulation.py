@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import numpy as np
@@ -53,7 +53,7 @@ class Simulation:
     Simulated time only ever rises: a reset of the scene does not turn it back.
 
     Args:
-        cameras: called each time pictures are due; returns which cameras somebody watches.
+        watched: returns the cameras that somebody watches.
         viewer: called with the scene 30 times a second, under the lock; None: no window.
     """
 
@@ -62,11 +62,11 @@ class Simulation:
         scene: TabletopScene,
         listener: Listener,
         on_frame: OnFrame,
-        cameras: Callable[[], list[str]],
+        watched: Callable[[], Collection[str]],
         viewer: Callable[[], None] | None = None,
     ) -> None:
         self.scene = scene
-        self._listener, self._cameras, self._viewer = listener, cameras, viewer
+        self._listener, self._watched, self._viewer = listener, watched, viewer
         self._eyes = Eyes(scene, on_frame, listener.on_crash)
         self._lock = threading.Lock()  # held by whoever touches the scene
         self._offset_ns = SIMULATED_START_NS - scene.time_ns
@@ -131,6 +131,12 @@ class Simulation:
             traceback.print_exc()
             self._listener.on_crash(error)
 
+    def _cameras(self, phase: int) -> list[str]:
+        """Return the cameras that are due: one after the other, so that none waits for another."""
+        names = self.scene.cameras
+        due = [c for i, c in enumerate(names) if i * CAMERAS_EVERY // len(names) == phase]
+        return [camera for camera in due if camera in self._watched()]
+
     def _slice(self, number: int) -> None:
         with self._lock:
             targets = self._listener.servo_targets(self.now_ns)
@@ -138,8 +144,8 @@ class Simulation:
                 self.scene.command(targets)
             self.scene.step(SLICE_NS)
             now = self.now_ns
-            if number % CAMERAS_EVERY == 0 and (wanted := self._cameras()):
-                self._eyes.look(wanted, now)
+            for camera in self._cameras(number % CAMERAS_EVERY):
+                self._eyes.look(camera, now)
             if self._viewer is not None and number % 3 == 0:
                 self._viewer()
             positions, velocities = self.scene.joints()
