@@ -64,43 +64,43 @@ class QuickTopics:
 
     def _run(self) -> None:
         try:
-            while not self._ended.is_set() and self._node.context.ok():
-                self._serve(self._taken())
+            while self._is_running():
+                self._serve(list(self._node.subscriptions))
         except Exception as error:
             if not self._ended.is_set():
                 self._on_crash(error)
 
-    def _taken(self) -> list[Subscription]:
-        quick = [
-            subscription
-            for subscription in list(self._node.subscriptions)
-            if isinstance(subscription.callback_group, QuickGroup)
-        ]
+    def _is_running(self) -> bool:
+        return not self._ended.is_set() and bool(self._node.context.ok())
+
+    def _serve(self, known: list[Subscription]) -> None:
+        """Serve the quick ones until the node has other subscriptions than the known ones."""
+        quick = [s for s in known if isinstance(s.callback_group, QuickGroup)]
         for subscription in quick:
             subscription.callback_group.is_taken = True
-        return quick
-
-    def _serve(self, subscriptions: list[Subscription]) -> None:
-        context = self._node.context.handle
         with ExitStack() as held:
-            alive = [subscription for subscription in subscriptions if _hold(held, subscription)]
+            alive = [subscription for subscription in quick if _hold(held, subscription)]
             if not alive:
                 self._ended.wait(_TIMEOUT_NS / NS_PER_S)
                 return
+            context = self._node.context.handle
             held.enter_context(context)
             wait_set = _rclpy.WaitSet(len(alive), 0, 0, 0, 0, 0, context)
-            wait_set.clear_entities()
-            for subscription in alive:
-                wait_set.add_subscription(subscription.handle)
-            wait_set.wait(_TIMEOUT_NS)
-            ready = wait_set.get_ready_entities("subscription")
-            for subscription in alive:
-                if subscription.handle.pointer in ready:
-                    taken = subscription.handle.take_message(
-                        subscription.msg_type, subscription.raw
-                    )
-                    if taken is not None:
-                        _call(subscription, taken)
+            while self._is_running() and list(self._node.subscriptions) == known:
+                _wait_and_call(wait_set, alive)
+
+
+def _wait_and_call(wait_set: Any, subscriptions: list[Subscription]) -> None:
+    wait_set.clear_entities()
+    for subscription in subscriptions:
+        wait_set.add_subscription(subscription.handle)
+    wait_set.wait(_TIMEOUT_NS)
+    ready = wait_set.get_ready_entities("subscription")
+    for subscription in subscriptions:
+        if subscription.handle.pointer in ready:
+            taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+            if taken is not None:
+                _call(subscription, taken)
 
 
 def _call(subscription: Subscription, taken: tuple[Any, Any]) -> None:
