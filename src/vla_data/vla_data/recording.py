@@ -24,6 +24,7 @@ Times = NDArray[np.int64]
 EpochKey = tuple[int, int]  # boot id, counter
 
 INACTIVE, IDLE, RUNNING, DEGRADED, HOLDING, STOPPED = range(6)
+STACK_STAGES = ("wait", "decode", "hosting", "wire")  # of an answer; the others are the policy's
 STATE_NS = NS // 10  # between two states of the executor
 FIELDS = ("positions", "velocities", "accelerations")  # of a point of a trajectory
 MODES = ("inactive", "idle", "running", "degraded", "holding", "stopped")
@@ -59,6 +60,11 @@ class Chunk:
     stages_ns: Mapping[str, int]
 
     @property
+    def inference_ns(self) -> int:
+        """Time that the policy itself took, without what the stack added."""
+        return sum(spent for name, spent in self.stages_ns.items() if name not in STACK_STAGES)
+
+    @property
     def end_ns(self) -> int:
         """When the last row is due."""
         return self.start_ns + (len(self.values) - 1) * self.step_ns
@@ -81,6 +87,18 @@ class Request:
     epoch: EpochKey
     policy: str
     instruction: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A policy's word that there is no chunk."""
+
+    arrived_ns: int
+    request_id: int
+    epoch: EpochKey
+    policy: str
+    code: int
+    message: str
 
 
 @dataclass(frozen=True)
@@ -209,7 +227,7 @@ class Recording:
         }
         self.chunks = [_chunk(m) for m in self._of(bag, "action_chunk")]
         self.requests = [_request(m) for m in self._of(bag, "inference_request")]
-        self.failures = [m.decode().message for m in self._of(bag, "inference_failure")]
+        self.failures = [_failure(m) for m in self._of(bag, "inference_failure")]
         states = [_state(m) for m in self._of(bag, "executor/state")]
         # Before simulated time has begun, stamps are 0.
         self.states = sorted(states, key=lambda state: (state.stamp_ns, state.arrived_ns))
@@ -307,6 +325,12 @@ def _request(message: Message) -> Request:
     at = stamp_ns(m.header.stamp)
     key = int(m.request_id)
     return Request(message.time_ns, at, key, _epoch(m), m.policy, m.instruction)
+
+
+def _failure(message: Message) -> Failure:
+    m = message.decode()
+    key = int(m.request_id)
+    return Failure(message.time_ns, key, _epoch(m), m.policy, int(m.code), m.message)
 
 
 def _state(message: Message) -> State:

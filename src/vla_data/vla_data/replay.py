@@ -1,6 +1,6 @@
 """Runs the core's executor again on what a bag recorded, and compares the commands.
 
-Inputs are the recorded measurements, chunks, failures, leases and stops at the recorded ticks. A
+Inputs are the recorded measurements, chunks, failures and stops at the recorded ticks. A
 bag tells when a message arrived at the recorder, not between which two ticks it reached the
 executor: where the commands differ, inputs nearby are moved by a tick or two until they agree. So
 a faithful core gives every command again, to the last bit; one that decides otherwise cannot.
@@ -20,17 +20,26 @@ from numpy.typing import NDArray
 
 from vla_core.contract import Contract, PolicyConfig, parse_contract, parse_policy_config
 from vla_core.errors import ChunkError, ConfigurationError
-from vla_core.execution import Answer, Command, Execution, Executor, Request, Task
+from vla_core.execution import (
+    Answer,
+    Command,
+    Decision,
+    Execution,
+    Executor,
+    Request,
+    Task,
+)
 from vla_core.types import ActionChunk
-from vla_data.recording import DEGRADED, RUNNING, Chunk, Recording
+from vla_data.recording import DEGRADED, RUNNING, Chunk, Failure, Recording
 from vla_data.recording import Command as Recorded
 from vla_data.robot import merge_texts
 
 Times = NDArray[np.int64]
 
 NEAR = 3  # ticks around a difference in which inputs may be moved
-MOVES = (-1, 1, -2, 2)
-MOST_RUNS = 200
+MOVES = (-1, 1, -2, 2, -3, 3, -4, 4)  # half ticks: before which tick, and how long before it
+MOST_RUNS = 400
+AHEAD = 12  # commands that must agree after a difference before a move is taken for right
 LEASE_NS = 200_000_000
 SILENCE_NS = 100_000_000  # a longer pause of an executor that plays is not one of ticks
 
@@ -77,11 +86,11 @@ class _Session:
         self.executor.begin_task(task, now_ns)
         self.task_id = task.task_id
 
-    def tick(self, now_ns: int) -> Command | None:
+    def tick(self, now_ns: int) -> Decision:
         decision = self.executor.tick(now_ns)
         if decision.request is not None:
             self._asked[now_ns] = decision.request
-        return decision.command
+        return decision
 
     def answer(self, chunk: Chunk, sent_ns: int, now_ns: int) -> None:
         """Hand in a recorded chunk as the answer to what was asked at the same tick."""
@@ -93,6 +102,13 @@ class _Session:
         # Refused live or not: the commands will tell.
         with suppress(ChunkError):
             self.executor.accept(answer, now_ns)
+
+    def fail(self, failure: Failure, sent_ns: int, now_ns: int) -> None:
+        """Hand in a recorded failure as the answer to what was asked at the same tick."""
+        request = self._asked.get(sent_ns)
+        if request is not None:
+            asked = (request.request_id, request.epoch, failure.policy)
+            self.executor.fail(*asked, failure.message, now_ns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,17 +152,17 @@ def _repaired(script: _Script, offsets: Times, best: Replay) -> tuple[Replay | N
     """Return the best run with one input near the difference moved, if it gets further."""
     assert best.difference is not None
     found: tuple[Replay | None, Times] = (None, offsets)
-    compared, tried = best.compared, 0
+    reached, tried = best.difference.stamp_ns, 0
     for number in script.near(best.difference.stamp_ns, offsets):
         for move in MOVES:
             other = offsets.copy()
             other[number] += move
-            outcome = script.run(other, limit=compared + NEAR * 4)
+            outcome = script.run(other, limit=best.compared + AHEAD)
             tried += 1
-            if outcome.compared > compared:
-                compared, found = outcome.compared, (outcome, other)
-            if outcome.difference is None or outcome.compared >= best.compared + NEAR * 4:
+            if outcome.difference is None:
                 return script.run(other), tried + 1, other
+            if outcome.difference.stamp_ns > reached:
+                reached, found = outcome.difference.stamp_ns, (outcome, other)
     return found[0], tried, found[1]
 
 
@@ -163,49 +179,56 @@ class _Script:
         self.inputs = sorted([*begun, *self._others()], key=lambda each: each.at_ns)
         self._recorded = self._by_stamp()
         self._ticks = self._tick_times(min(each.at_ns for each in begun))
+        self._asked = {request.sent_ns for request in recording.requests}
         at = np.array([each.at_ns for each in self.inputs], np.int64)
-        self._places = np.searchsorted(self._ticks, at, side="right")  # before which tick
+        # Before which tick, in halves: odd is half a step before it, even a whole one.
+        self._places = 2 * np.searchsorted(self._ticks, at, side="right") + 1
 
     def near(self, stamp_ns: int, offsets: Times) -> list[int]:
         """Return the inputs close to a tick, those first that change most."""
         tick = int(np.searchsorted(self._ticks, stamp_ns))
-        close = np.flatnonzero(np.abs(self._places + offsets - tick) <= NEAR)
-        order = {"chunk": 0, "end": 1, "begin": 2, "stop": 3, "fail": 4, "measure": 5}
+        close = np.flatnonzero(np.abs((self._places + offsets) // 2 - tick) <= NEAR)
+        order = {"chunk": 0, "fail": 1, "end": 2, "begin": 3, "stop": 4, "measure": 5}
         wanted = [int(i) for i in close if self.inputs[i].kind in order]
         return sorted(
-            wanted, key=lambda i: (order[self.inputs[i].kind], abs(self._places[i] - tick))
+            wanted, key=lambda i: (order[self.inputs[i].kind], abs(self._places[i] // 2 - tick))
         )
 
     def run(self, offsets: Times, limit: int | None = None) -> Replay:
         """Run the executor until the first difference, or a number of equal commands."""
         session: _Session | None = None
-        places = np.clip(self._places + offsets, 0, len(self._ticks))
+        places = np.clip(self._places + offsets, 0, 2 * len(self._ticks) + 1)
         order = np.lexsort((np.arange(len(places)), places))
-        following, commands, compared = 0, list[Command](), 0
+        following, commands = 0, list[Command]()
         difference: Difference | None = None
         for index, now in enumerate(self._ticks.tolist()):
-            while following < len(order) and places[order[following]] <= index:
-                each = self.inputs[order[following]]
+            while following < len(order) and places[order[following]] < 2 * index + 2:
+                number = order[following]
+                each, half = self.inputs[number], places[number] % 2
                 following += 1
                 if each.kind == "begin" and (session is None or session.boot_id != each.boot_id):
                     session = self._new_session(each.boot_id, now)
                 if session is not None:
-                    each.apply(session, now - 1)
+                    each.apply(session, now - self._step_ns + half * (self._step_ns // 2))
             if session is None:
                 continue
-            command = session.tick(now)
-            recorded = self._recorded.get(now)
-            difference = self._difference(now, command, recorded)
+            decision = session.tick(now)
+            difference = self._difference(now, decision)
             if difference is not None:
                 break
-            if command is not None:
-                commands.append(command)
-                compared += 1
-            if limit is not None and compared >= limit:
+            if decision.command is not None:
+                commands.append(decision.command)
+            if limit is not None and len(commands) >= limit:
                 break
-        return Replay(commands, compared, len(self._recorded), difference, 0)
+        return Replay(commands, len(commands), len(self._recorded), difference, 0)
 
-    def _difference(
+    def _difference(self, now: int, decision: Decision) -> Difference | None:
+        if (decision.request is not None) != (now in self._asked):
+            asked = "asked for a chunk" if decision.request else "did not ask for a chunk"
+            return Difference(now, f"{asked}, recorded was otherwise")
+        return self._command_difference(now, decision.command, self._recorded.get(now))
+
+    def _command_difference(
         self, now: int, command: Command | None, recorded: Mapping[str, Recorded] | None
     ) -> Difference | None:
         if command is None or recorded is None:
@@ -308,6 +331,9 @@ class _Script:
         for chunk in recording.chunks:
             at = sent.get((chunk.epoch, chunk.request_id), 0)
             yield _Input(clock.to_ros(chunk.arrived_ns), "chunk", _answer(chunk, at))
+        for failure in recording.failures:
+            at = sent.get((failure.epoch, failure.request_id), 0)
+            yield _Input(clock.to_ros(failure.arrived_ns), "fail", _fail(failure, at))
         for task in recording.tasks:
             yield _Input(task.end_ns, "end", _end)
         for stopped, reason in recording.stops:
@@ -339,6 +365,10 @@ class _Script:
 
 def _answer(chunk: Chunk, sent_ns: int) -> Callable[[_Session, int], None]:
     return lambda session, now: session.answer(chunk, sent_ns, now)
+
+
+def _fail(failure: Failure, sent_ns: int) -> Callable[[_Session, int], None]:
+    return lambda session, now: session.fail(failure, sent_ns, now)
 
 
 def _measure(

@@ -224,7 +224,7 @@ def _latencies(recording: Recording, task: Task) -> tuple[Any, Any]:
     """Return the policy's own time and the time from request to chunk of each answer, (N,) [s]."""
     requests = {(r.epoch, r.request_id): r for r in recording.requests}
     pairs = [
-        (chunk.stages_ns.get("infer", 0) / NS, (chunk.arrived_ns - request.arrived_ns) / NS)
+        (chunk.inference_ns / NS, (chunk.arrived_ns - request.arrived_ns) / NS)
         for chunk in recording.chunks
         if (request := requests.get((chunk.epoch, chunk.request_id))) is not None
         and task.start_ns <= request.sent_ns <= task.end_ns
