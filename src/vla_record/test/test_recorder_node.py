@@ -15,6 +15,7 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import Image, JointState  # noqa: E402
+from std_msgs.msg import Bool  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 
@@ -126,6 +127,28 @@ def test_a_stop_saves_the_black_box(tmp_path: Path) -> None:
         assert bag.counts["/so101/recorder/contract"] == 1
         reason = next(bag.messages(["/so101/emergency_stop"])).decode().reason
     assert reason == "because"
+
+
+@pytest.mark.usefixtures("context")
+def test_it_says_when_it_hears_everything(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, record_on_start=False)
+    heard: list[bool] = []
+    rig.robot.create_subscription(
+        Bool, "recorder/ready", lambda msg: heard.append(msg.data), qos.STATE
+    )
+    assert not rig.recorder._hears_all(), "nobody publishes chunks yet"
+    others = {
+        "action_chunk": interfaces.ActionChunk,
+        "inference_request": interfaces.InferenceRequest,
+        "executor/state": interfaces.ExecutorState,
+        "policy/state": interfaces.PolicyState,
+    }
+    publishers = [
+        rig.robot.create_publisher(kind, name, qos.STATE) for name, kind in others.items()
+    ]
+    rig.until(lambda: heard == [True], "the recorder is not ready")
+    assert all(publisher.get_subscription_count() for publisher in publishers)
+    rig.close()
 
 
 @pytest.mark.usefixtures("context")

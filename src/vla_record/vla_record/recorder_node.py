@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.subscription import Subscription
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from vla_core.contract import load_contract
@@ -35,6 +35,8 @@ from vla_ros.run import run_node
 # Deep enough for a process that is held up for a second.
 DEPTH = {"SENSOR": 200, "EVENT": 200, "STATE": 10}
 IMAGE_DEPTH = 50
+# Without these, and the commands, a recording is worth little.
+NEEDED = ("action_chunk", "inference_request", "executor/state", "policy/state")
 # Since rclpy 3.3 a callback may take the message's info: when it arrived, to the microsecond.
 WITH_INFO = hasattr(Subscription, "CallbackType")
 
@@ -63,7 +65,8 @@ class RecorderNode(Node):
         super().__init__("recorder", **options)
         self._params = declare(self, RecorderParams)
         self._directory = Path(self._params.directory)
-        topics = topics_of(load_contract(self._params.contract_files), self._params.images)
+        contract = load_contract(self._params.contract_files)
+        topics = topics_of(contract, self._params.images)
         self._embedded = self._texts()
         self._sink = self._new_sink(topics)
         self._box = BlackBox(
@@ -79,7 +82,11 @@ class RecorderNode(Node):
             "executor/state": self._on_executor_state,
             "emergency_stop": self._on_emergency_stop,
         }
-        self._inputs = [self._subscribe(topic) for topic in topics]
+        self._ready = self.create_publisher(Bool, "~/ready", qos.STATE)
+        self._is_ready = False
+        self._inputs = {topic.name: self._subscribe(topic) for topic in topics}
+        outputs = [output.topic for output in contract.outputs.values()]
+        self._needed = (*outputs, *NEEDED)
         for verb, callback in (
             ("start", self._on_start),
             ("stop", self._on_stop),
@@ -179,7 +186,21 @@ class RecorderNode(Node):
         with self._box_lock:
             return self._box.trigger(time.time_ns())
 
+    def _hears_all(self) -> bool:
+        """Whether every needed topic has a publisher, and all of them are connected."""
+        for name in self._needed:
+            known = self.count_publishers(name)
+            # Humble cannot tell what is connected: what is known has to do.
+            handle = self._inputs[name].handle
+            count = getattr(handle, "get_publisher_count", lambda known=known: known)
+            if not known or count() < known:
+                return False
+        return True
+
     def _on_timer(self) -> None:
+        if not self._is_ready and self._hears_all():
+            self._is_ready = True
+            self._ready.publish(Bool(data=True))
         with self._box_lock:
             entries = self._box.take(time.time_ns())
         if entries:
