@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from std_msgs.msg import Bool
+
 from vla_bringup.client import Client, Outcome, Progress
 from vla_bringup.graph import Graph
 from vla_bringup.runner import Runner, Say
-from vla_core.contract import load_contract
 from vla_core.errors import NotReadyError
 from vla_interfaces.msg import ExecutorState
 from vla_ros import qos
@@ -41,7 +42,10 @@ class Session:
         self.runner, self.client = runner, client
         self.first_motion_s: float | None = None  # monotonic time of the first running mode
         self.state: ExecutorState | None = None  # newest
-        client.node.create_subscription(ExecutorState, "executor/state", self._on_state, qos.EVENT)
+        self._is_recording = False
+        subscribe = client.node.create_subscription
+        subscribe(ExecutorState, "executor/state", self._on_state, qos.EVENT)
+        subscribe(Bool, "recorder/ready", self._on_recorder_ready, qos.STATE)
 
     def wait_until_ready(self, within_s: float = READY_WITHIN_S) -> None:
         """Return when the executor is active and the router takes tasks.
@@ -55,7 +59,7 @@ class Session:
         self.client.wait_for_router(10.0)
         if "recorder" in [process.name for process in self.runner.graph.processes]:
             self.client.wait_until(
-                self._is_recording, 30.0, "the recorder does not listen to the commands"
+                lambda: self._is_recording, 30.0, "the recorder does not hear all nodes"
             )
 
     def episode(
@@ -82,18 +86,11 @@ class Session:
         """Whether a plan is played."""
         return self.state is not None and self.state.mode == ExecutorState.MODE_RUNNING
 
-    def _is_recording(self) -> bool:
-        """Return whether the recorder has found every command topic."""
-        node, robot = self.client.node, self.runner.graph.robot
-        contract = load_contract(self.runner.graph.contract_files)
-        topics = [f"/{robot}/{output.topic}" for output in contract.outputs.values()]
-        return all(
-            "recorder" in [end.node_name for end in node.get_subscriptions_info_by_topic(topic)]
-            for topic in topics
-        )
-
     def _is_idle(self) -> bool:
         return self.state is not None and self.state.mode == ExecutorState.MODE_IDLE
+
+    def _on_recorder_ready(self, ready: Bool) -> None:
+        self._is_recording = ready.data
 
     def _on_state(self, state: ExecutorState) -> None:
         self.state = state
