@@ -44,9 +44,9 @@ class Plan:
 FULL = Plan(
     demonstrations=300,
     rounds=(
-        Round(TrainingSettings(steps=2000)),
+        Round(TrainingSettings(steps=3000)),
         Round(TrainingSettings(steps=2500, seed=1), corrections=120),
-        Round(TrainingSettings(steps=1500, seed=2, learning_rate=3e-4), corrections=60),
+        Round(TrainingSettings(steps=1600, seed=2, learning_rate=3e-4), corrections=100),
     ),
     held_out=HELD_OUT,
     seeds=10,
