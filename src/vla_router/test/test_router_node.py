@@ -210,13 +210,25 @@ def test_what_no_judge_knows_is_unknown(world: World) -> None:
     assert desk.outcome().success == Result.SUCCESS_UNKNOWN
 
 
-def test_an_executor_that_refuses_ends_the_task(desk: Desk) -> None:
+def test_an_executor_that_refuses_ends_the_task(world: World) -> None:
+    desk = Desk(world, executor_within_s=0.0)  # nobody has started a moment ago
     desk.begin()
     desk.ended.set_result(
         ExecuteTask.Result(ended=ExecuteTask.Result.ENDED_REFUSED, message="not ready: loading")
     )
     result = desk.outcome()
     assert result.ended == Result.ENDED_REFUSED and "loading" in result.message
+
+
+def test_a_refusal_right_after_the_start_is_asked_again(desk: Desk) -> None:
+    desk.begin()
+    desk.ended.set_result(
+        ExecuteTask.Result(
+            ended=ExecuteTask.Result.ENDED_REFUSED, message="policy 'demo': not heard of"
+        )
+    )
+    desk.world.until(lambda: len(desk.goals) == 2, "the executor is asked again")
+    assert desk.goals[1].request.task_id == desk.goals[0].request.task_id
 
 
 def test_a_stopped_executor_ends_the_task(desk: Desk) -> None:

@@ -67,6 +67,7 @@ class RouterNode(Node):
         if not names:
             raise ConfigurationError("parameter 'policy_files': expected at least one file")
         self._names = names
+        self._began_s = time.monotonic()
         self._running: Running | None = None
         self._handle: Any = None  # of run_task
         self._result: Future | None = None
@@ -152,7 +153,7 @@ class RouterNode(Node):
                 f"task {self._running.task_id} ('{self._running.instruction}') is running: "
                 "cancel it first"
             )
-        if not self._execute.server_is_ready():
+        if not self._execute.server_is_ready() and not self._is_young():
             raise VlaError("the executor is not there: is its node running?")
         policy = goal.policy or self._names[0]
         self._tell_route(goal, policy)
@@ -257,9 +258,13 @@ class RouterNode(Node):
             self._finish()
 
     def _is_returning(self, running: Running) -> bool:
-        """Return whether a restarted executor may still be finding its surroundings."""
-        since_s = time.monotonic() - running.restarted_s
-        return running.ending is None and since_s < self._params.executor_within_s
+        """Return whether a started executor may still be finding its surroundings."""
+        is_new = time.monotonic() - running.restarted_s < self._params.executor_within_s
+        return running.ending is None and (is_new or self._is_young())
+
+    def _is_young(self) -> bool:
+        """Return whether all nodes may have been started a moment ago, with this one."""
+        return time.monotonic() - self._began_s < self._params.executor_within_s
 
     def _is_ready_for_task(self, state: ExecutorState | None) -> bool:
         return (
