@@ -98,6 +98,7 @@ class Run:
     spoil: Callable[[Tick], Tick | None] = lambda tick: tick
     modes: dict[float, int] = field(default_factory=lambda: {0.0: 2})  # from when on: mode
     states_from_s: float = 0.0
+    restart_s: float | None = None  # a state of an executor that has just started
     images: bool = False
     chunks_until_s: float = 1e9
     start_s: float = 100.0  # ROS time of the task's start
@@ -231,10 +232,11 @@ def _states(bag: BagWriter, run: Run, start: int) -> None:
         if t < run.states_from_s:
             continue
         mode = run.modes[max(at for at in run.modes if at <= t)]
-        last = i == round(run.duration_s * 10)
+        new = t == run.restart_s
+        last = i == round(run.duration_s * 10) or new
         state = make(
             "vla_interfaces/msg/ExecutorState",
-            header=header(start + i * 100 * MS),
+            header=header(0 if new else start + i * 100 * MS),
             epoch=epoch(),
             mode=1 if last else mode,
             reason="plays the plan",

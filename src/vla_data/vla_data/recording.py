@@ -26,6 +26,15 @@ EpochKey = tuple[int, int]  # boot id, counter
 INACTIVE, IDLE, RUNNING, DEGRADED, HOLDING, STOPPED = range(6)
 STACK_STAGES = ("wait", "decode", "hosting", "wire")  # of an answer; the others are the policy's
 STATE_NS = NS // 10  # between two states of the executor
+STACK_TOPICS = (
+    "action_chunk",
+    "inference_request",
+    "inference_failure",
+    "executor/state",
+    "emergency_stop",
+    "policy/state",
+    "/clock",
+)
 FIELDS = ("positions", "velocities", "accelerations")  # of a point of a trajectory
 MODES = ("inactive", "idle", "running", "degraded", "holding", "stopped")
 
@@ -141,17 +150,20 @@ class ClockMap:
     """Wall clock to ROS time and back, by the recorded `/clock`; without it they are the same."""
 
     def __init__(self, wall_ns: Times, ros_ns: Times) -> None:
-        self._wall, self._ros = wall_ns, ros_ns
-        # Interpolation on differences: float64 holds 104 days of nanoseconds exactly.
+        # As differences to the first: float64 holds 104 days of nanoseconds exactly.
         self._origin = (int(wall_ns[0]), int(ros_ns[0])) if len(wall_ns) else (0, 0)
+        self._wall = (wall_ns - self._origin[0]).astype(np.float64)
+        self._ros = (ros_ns - self._origin[1]).astype(np.float64)
 
     def to_ros(self, wall_ns: int) -> int:
         """Return the ROS time at a wall time."""
-        return self._map(wall_ns, self._wall, self._ros, *self._origin)
+        at = wall_ns - self._origin[0]
+        return self._map(at, self._wall, self._ros) + self._origin[1]
 
     def to_wall(self, ros_ns: int) -> int:
         """Return the wall time at a ROS time."""
-        return self._map(ros_ns, self._ros, self._wall, *reversed(self._origin))
+        at = ros_ns - self._origin[1]
+        return self._map(at, self._ros, self._wall) + self._origin[0]
 
     def factor(self, start_ns: int, end_ns: int) -> float:
         """Return the real-time factor between two ROS times; NaN: time is not simulated."""
@@ -160,15 +172,14 @@ class ClockMap:
         wall = self.to_wall(end_ns) - self.to_wall(start_ns)
         return (end_ns - start_ns) / wall if wall > 0 else float("nan")
 
-    def _map(self, at: int, source: Times, target: Times, origin: int, to: int) -> int:
+    def _map(self, at: int, source: Floats, target: Floats) -> int:
         if not len(source):
             return at
-        x, y = (source - origin).astype(np.float64), (target - to).astype(np.float64)
-        if at > source[-1]:  # beyond the ends: as if the clock went on at full speed
-            return int(target[-1]) + at - int(source[-1])
-        if at < source[0]:
-            return int(target[0]) + at - int(source[0])
-        return to + round(float(np.interp(at - origin, x, y)))
+        for end in (0, -1):  # beyond the ends: as if the clock went on at full speed
+            beyond = at - int(source[end])
+            if (beyond > 0) if end else (beyond < 0):
+                return int(target[end]) + beyond
+        return round(float(np.interp(at, source, target)))
 
 
 class Recording:
@@ -221,31 +232,43 @@ class Recording:
 
     def _read(self, bag: BagReader) -> None:
         robot = self.robot
+        self._messages = self._collect(bag)
         self.commands: dict[str, list[Command]] = {
-            name: [c for m in self._of(bag, r.topic) if (c := _command(m, r.columns, r.fields))]
+            name: [c for m in self._of(r.topic) if (c := _command(m, r.columns, r.fields))]
             for name, r in robot.receivers.items()
         }
-        self.chunks = [_chunk(m) for m in self._of(bag, "action_chunk")]
-        self.requests = [_request(m) for m in self._of(bag, "inference_request")]
-        self.failures = [_failure(m) for m in self._of(bag, "inference_failure")]
-        states = [_state(m) for m in self._of(bag, "executor/state")]
+        self.chunks = [_chunk(m) for m in self._of("action_chunk")]
+        self.requests = [_request(m) for m in self._of("inference_request")]
+        self.failures = [_failure(m) for m in self._of("inference_failure")]
+        states = [_state(m) for m in self._of("executor/state")]
         # Before simulated time has begun, stamps are 0.
         self.states = sorted(states, key=lambda state: (state.stamp_ns, state.arrived_ns))
         self._state_stamps = np.array([state.stamp_ns for state in self.states], np.int64)
-        self.stops = [_stop(m) for m in self._of(bag, "emergency_stop")]
-        self.policies = [m.decode() for m in self._of(bag, "policy/state")]
+        self.stops = [_stop(m) for m in self._of("emergency_stop")]
+        self.policies = [m.decode() for m in self._of("policy/state")]
         self.series = {
-            name: _series(self._of(bag, stream.topic), stream.entries, stream.field)
+            name: _series(self._of(stream.topic), stream.entries, stream.field)
             for name, stream in robot.states.items()
         }
-        clock = [(m.time_ns, stamp_ns(m.decode().clock)) for m in self._of(bag, "/clock")]
+        clock = [(m.time_ns, stamp_ns(m.decode().clock)) for m in self._of("/clock")]
         pairs = np.array(clock, np.int64).reshape(-1, 2)
         self.clock = ClockMap(pairs[:, 0], pairs[:, 1])
+        self._messages = {}
 
-    def _of(self, bag: BagReader, relative: str) -> Iterator[Message]:
+    def _collect(self, bag: BagReader) -> dict[str, list[Message]]:
+        """Read all but the pictures in one pass: each pass decompresses the whole bag."""
+        robot = self.robot
+        wanted = [receiver.topic for receiver in robot.receivers.values()]
+        wanted += [stream.topic for stream in robot.states.values()]
+        topics = {name for topic in (*wanted, *STACK_TOPICS) if (name := self.topic(topic))}
+        found: dict[str, list[Message]] = {name: [] for name in topics}
+        for message in bag.messages(topics):
+            found[message.topic].append(message)
+        return found
+
+    def _of(self, relative: str) -> list[Message]:
         topic = self.topic(relative)
-        if topic is not None:
-            yield from bag.messages([topic])
+        return self._messages.get(topic, []) if topic is not None else []
 
 
 def stamp_ns(stamp: Any) -> int:
@@ -354,7 +377,7 @@ def _epoch(m: Any) -> EpochKey:
     return int(m.epoch.boot_id), int(m.epoch.counter)
 
 
-def _series(messages: Iterator[Message], entries: tuple[str, ...], field: str) -> Series:
+def _series(messages: Sequence[Message], entries: tuple[str, ...], field: str) -> Series:
     stamps, arrived, rows = [], [], []
     order: list[int] | None = None
     for message in messages:

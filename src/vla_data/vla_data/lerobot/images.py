@@ -54,6 +54,7 @@ class VideoWriter:
         crf: int = 23,
         gop: int = 2,
         preset: str = "veryfast",
+        threads: int = 1,
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.frames = 0
@@ -63,7 +64,7 @@ class VideoWriter:
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = "yuv420p"
         self._stream.gop_size = gop
-        self._stream.thread_count = 1
+        self._stream.thread_count = threads
         self._stream.options = {"crf": str(crf), "preset": preset, "bf": "0"}
 
     def append(self, image: Image) -> None:

@@ -21,6 +21,7 @@ WIDTH, HEAD, PLAN = 1280, 56, 184  # [px]
 FPS = 20
 LINGER_S = 0.6  # the last picture of an episode stays
 CRF = 24
+THREADS = 2  # of the encoder: the run is over, nobody else needs the processor
 
 
 def make_film(recording: Recording, metrics: Metrics, path: Path) -> bool:
@@ -33,7 +34,14 @@ def make_film(recording: Recording, metrics: Metrics, path: Path) -> bool:
         if writer is None:
             height, width = frame.shape[:2]
             writer = VideoWriter(
-                path, FPS, height, width, crf=CRF, gop=FPS * 2, preset="ultrafast"
+                path,
+                FPS,
+                height,
+                width,
+                crf=CRF,
+                gop=FPS * 2,
+                preset="ultrafast",
+                threads=THREADS,
             )
         writer.append(frame)
     if writer is not None:
