@@ -106,7 +106,7 @@ class Client:
         policy: str = "",
         time_limit_s: float = 0.0,
         on_progress: Callable[[Progress], None] | None = None,
-        wait_s: float = 10.0,
+        wait_s: float = 5.0,
     ) -> Outcome:
         """Do one instruction; Ctrl-C cancels it and then goes on upwards.
 
