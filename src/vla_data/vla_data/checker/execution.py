@@ -16,8 +16,8 @@ finds the robot at rest since before its start time is shifted to start when it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from vla_data.recording import (
     RUNNING,
     Chunk,
     Command,
+    EpochKey,
     Recording,
     Task,
 )
@@ -55,6 +56,8 @@ class Execution:
     seams_ns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     jerk_rms: float = float("nan")  # largest over the columns
     chunks: int = 0
+    # By epoch and request: how much later a chunk was played because the robot was at rest [ns].
+    shifts_ns: Mapping[tuple[EpochKey, int], int] = field(default_factory=dict)
 
 
 def judge_execution(recording: Recording, start_ns: int, end_ns: int) -> Execution:
@@ -73,13 +76,18 @@ def _judge(recording: Recording, name: str, start_ns: int, end_ns: int) -> Execu
     if not commands:
         return Execution()
     chunks = _chunks(recording, start_ns, end_ns)
+    keys = [(chunk.epoch, chunk.request_id) for chunk in chunks]
     arrivals = np.array([chunk.arrived_ns for chunk in chunks], np.int64)
     newest = np.searchsorted(arrivals, [c.arrived_ns for c in commands], side="right") - 1
     shifts = _shifts(commands, newest, chunks)
     modes = [_mode(recording, command) for command in commands]
+    played = [
+        replace(chunk, start_ns=chunk.start_ns + shift)
+        for chunk, shift in zip(chunks, shifts, strict=True)
+    ]
     kept = [i for i, n in enumerate(newest) if n >= 0 and modes[i] in (*PLAYING, HOLDING)]
     plays = np.array([modes[i] in PLAYING for i in kept], bool)
-    ends = [chunks[newest[i]].end_ns + shifts[newest[i]] for i in kept]
+    ends = [played[newest[i]].end_ns for i in kept]
     starts = [chunks[newest[i]].start_ns for i in kept]
     stamps = np.array([commands[i].stamp_ns for i in kept], np.int64)
     seams = [i for i in kept if i and newest[i] != newest[i - 1] >= 0]
@@ -90,13 +98,14 @@ def _judge(recording: Recording, name: str, start_ns: int, end_ns: int) -> Execu
         starved=int((stamps > np.array(ends, np.int64)).sum()) if kept else 0,
         ages_s=((stamps - np.array(starts, np.int64)) / NS)[plays],
         seam_gaps=np.array(
-            [_gap(chunks, newest[i], commands[i].stamp_ns, columns, recording) for i in seams]
+            [_gap(played, newest[i], commands[i].stamp_ns, columns, recording) for i in seams]
         ),
         seam_steps_velocity=steps[0],
         seam_steps_acceleration=steps[1],
         seams_ns=np.array([commands[i].stamp_ns for i in seams], np.int64),
         jerk_rms=_jerk_rms(commands, joints),
         chunks=len(chunks),
+        shifts_ns={key: shift for key, shift in zip(keys, shifts, strict=True) if shift},
     )
 
 
@@ -227,6 +236,7 @@ def join(parts: Sequence[Execution]) -> Execution:
         seams_ns=np.concatenate([part.seams_ns for part in parts]),
         jerk_rms=float(np.sqrt(np.mean(np.square(jerk)))) if jerk else float("nan"),
         chunks=sum(part.chunks for part in parts),
+        shifts_ns={key: shift for part in parts for key, shift in part.shifts_ns.items()},
     )
 
 

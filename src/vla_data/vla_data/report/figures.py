@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -16,6 +17,7 @@ from vla_data.report.metrics import EpisodeMetrics
 Floats = NDArray[np.float64]
 
 LEAST_SPAN = 0.1  # of a plot's values [rad, m]: noise must not fill it
+NAMED = 0.1  # share of an answer from which a stage's name is written below it
 WIDE = (1220, 150)
 
 
@@ -25,7 +27,7 @@ def plan_charts(recording: Recording, episode: EpisodeMetrics, execution: Execut
     commands = [
         c for c in recording.commands[name] if episode.start_ns <= c.stamp_ns <= episode.end_ns
     ]
-    chunks = _chunks(recording, episode)
+    chunks = played_chunks(recording, episode, execution)
     seams = ((execution.seams_ns - episode.start_ns) / NS).tolist()
     charts = [
         _plan_chart(recording, episode, commands, chunks, seams, column, i)
@@ -148,7 +150,7 @@ def _stages(recording: Recording) -> str:
         for name in names
     ]
     chart = svg.Chart(
-        "median time of each stage: " + ", ".join(names),
+        "stages of an answer, median",
         (0.0, max(sum(medians), 1e-3)),
         (0.0, 1.0),
         x_unit="ms",
@@ -156,7 +158,9 @@ def _stages(recording: Recording) -> str:
     )
     left = 0.0
     for i, (name, value) in enumerate(zip(names, medians, strict=True)):
-        chart.box((left, left + value), (0.3, 0.8), f"stage{i % 5}", f"{name}: {value:.2f} ms")
+        chart.box((left, left + value), (0.4, 0.9), f"stage{i % 5}", f"{name}: {value:.2f} ms")
+        if value > NAMED * sum(medians):
+            chart.words(left + value / 2, 0.25, name)
         left += value
     return chart.render()
 
@@ -173,9 +177,13 @@ def _seams(execution: Execution) -> str:
     return chart.render()
 
 
-def _chunks(recording: Recording, episode: EpisodeMetrics) -> list[Chunk]:
+def played_chunks(
+    recording: Recording, episode: EpisodeMetrics, execution: Execution
+) -> list[Chunk]:
+    """Return the chunks of an episode as they were played: a first one may start later."""
+    shifts = execution.shifts_ns
     return [
-        chunk
+        replace(chunk, start_ns=chunk.start_ns + shifts.get((chunk.epoch, chunk.request_id), 0))
         for chunk in recording.chunks
         if episode.start_ns <= chunk.start_ns + chunk.step_ns and chunk.start_ns <= episode.end_ns
     ]

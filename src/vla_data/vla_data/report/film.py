@@ -10,10 +10,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from vla_data.checker import judge_execution
 from vla_data.images import pixels_of
 from vla_data.lerobot.images import VideoWriter
 from vla_data.recording import MODES, NS, Recording
 from vla_data.report import canvas
+from vla_data.report.figures import played_chunks
 from vla_data.report.metrics import EpisodeMetrics, Metrics
 from vla_data.report.panel import PlanPanel
 
@@ -59,7 +61,14 @@ class _Frames:
             for name, stream in recording.robot.images.items()
             if recording.topic(stream.topic) is not None
         ]
-        self._panel = PlanPanel(recording, WIDTH, PLAN)
+        chunks = [
+            chunk
+            for episode in metrics.episodes
+            for chunk in played_chunks(
+                recording, episode, judge_execution(recording, episode.start_ns, episode.end_ns)
+            )
+        ]
+        self._panel = PlanPanel(recording, chunks, WIDTH, PLAN)
 
     def __iter__(self) -> Iterator[canvas.Pixels]:
         newest: dict[str, Any] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,18 +15,19 @@ Floats = NDArray[np.float64]
 PAST_S, FUTURE_S = 2.0, 1.6
 MARGIN = 10  # [px] around a plot
 LEAST_SPAN = 0.3  # of a plot's values: noise must not fill it
-GRIPPER_LINES = 2
 
 
 class PlanPanel:
     """Draws one small plot per column around the present instant."""
 
-    def __init__(self, recording: Recording, width: int, height: int) -> None:
+    def __init__(
+        self, recording: Recording, chunks: Sequence[Chunk], width: int, height: int
+    ) -> None:
         name, receiver = next(iter(recording.robot.receivers.items()))
         commands = recording.commands[name]
         self._columns = receiver.columns
         self._width, self._height = width, height
-        self._chunks = sorted(recording.chunks, key=lambda chunk: chunk.arrived_ns)
+        self._chunks = sorted(chunks, key=lambda chunk: chunk.arrived_ns)
         self._arrived = np.array(
             [recording.clock.to_ros(chunk.arrived_ns) for chunk in self._chunks], np.int64
         )

@@ -62,6 +62,11 @@ class Chart:
             f'width="{width:.1f}" height="{height:.1f}">{tooltip}</rect>'
         )
 
+    def words(self, x: float, y: float, text: str) -> None:
+        """Write a word, centred at a point."""
+        a, b = self._pixels(np.array([x]), np.array([y]))[0]
+        self._parts.append(f'<text class="x" x="{a:.1f}" y="{b:.1f}">{escape(text)}</text>')
+
     def level(self, y: float, style: str) -> None:
         """Draw a level line, if it is in sight."""
         if self._y[0] <= y <= self._y[1]:
