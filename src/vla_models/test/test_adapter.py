@@ -70,4 +70,4 @@ def test_a_missing_camera_is_refused_by_name(policy: NanoPolicy) -> None:
 
 
 def test_stages_are_timed(policy: NanoPolicy) -> None:
-    assert set(policy.infer(observation()).stages_ns) == {"text", "preprocess", "network"}
+    assert set(policy.infer(observation()).stages_ns) == {"text", "preprocess", "infer"}

@@ -79,7 +79,7 @@ class NanoPolicy:
             stages_ns={
                 "text": read - started,
                 "preprocess": prepared - read,
-                "network": perf_counter_ns() - prepared,
+                "infer": perf_counter_ns() - prepared,
             },
         )
 
