@@ -49,6 +49,8 @@ def examine(
         console.print(sentence(scores[-1]), highlight=False)
     return {
         "what": "lockstep episodes on unseen seeds, six tasks in turn, wordings in turn",
+        "horizon_rows": setting.horizon_rows,
+        "join": setting.execution.join,
         "scores": [asdict(s) for s in scores],
         "trials": [asdict(t) for t in trials],
     }

@@ -48,7 +48,7 @@ class EpisodeStore:
         path = self._path(number)
         part = path.with_suffix(".part")
         with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **vars(episode))
+            np.savez(file, **vars(episode))
         os.replace(part, path)
 
     def read(self, number: int) -> Episode:
