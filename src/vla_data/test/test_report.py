@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import re
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from synthetic import NS, Run, record
 
 from vla_data.recording import Recording
 from vla_data.report import Episode, compute, make_report, table
-from vla_data.report.metrics import wilson
 from vla_data.report.svg import ticks
 
 EPISODE = Episode("task-1", "wave", seed=7, success=True, ended="completed", duration_s=3.1)
@@ -73,11 +71,6 @@ def test_violations_are_counted_and_named(tmp_path: Path) -> None:
 def test_episodes_without_an_id_are_taken_in_order(bag: Path) -> None:
     metrics = compute(Recording(bag), [Episode("", "wave", success=False)])
     assert metrics.success_rate == 0.0
-
-
-def test_the_wilson_interval_is_that_of_the_tables() -> None:
-    assert wilson(54, 60) == pytest.approx((0.7985, 0.9534), abs=1e-3)
-    assert math.isnan(wilson(0, 0)[0])
 
 
 def test_the_table_fits_a_terminal(bag: Path) -> None:

@@ -15,7 +15,7 @@ from vla_models.demo.corrections import record_corrections
 from vla_models.demo.pipeline import joined_logs
 from vla_models.demo.recipe import AUXILIARY, demo_config, reword, weigh
 from vla_models.demo.recording import auxiliary_targets, record
-from vla_models.evaluation import CONDITIONS, MEANINGLESS, SwappedInstruction, Trial, score, wilson
+from vla_models.evaluation import CONDITIONS, MEANINGLESS, SwappedInstruction, Trial, score
 from vla_models.examples import episode
 from vla_models.nano.adapter import NanoPolicy
 from vla_models.nano.checkpoint import Checkpoint
@@ -113,13 +113,6 @@ def test_a_swapped_instruction_is_heard_after_a_second(policy: NanoPolicy) -> No
         first, policy.infer(replace(early, instruction=TASKS[3].instruction)).values
     )
     np.testing.assert_array_equal(swapped.infer(late).values, policy.infer(late).values)
-
-
-def test_wilson_interval_of_known_values() -> None:
-    assert wilson(54, 60) == pytest.approx((0.7985, 0.9534), abs=1e-3)
-    assert wilson(0, 0) == (0.0, 1.0)
-    low, high = wilson(60, 60)
-    assert low == pytest.approx(0.9398, abs=1e-3) and high == pytest.approx(1.0)
 
 
 def test_a_score_counts_and_takes_the_median_of_successes() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from vla_core.contract import Contract, load_contract, load_policy_config
 from vla_core.execution import Execution
+from vla_core.metrics import wilson
 from vla_core.ports import Policy, PolicySpec
 from vla_core.types import NS_PER_S, ActionChunk, Observation, Prefix
 from vla_scenes.layout import EVAL_SEEDS
@@ -158,17 +159,3 @@ def score(trials: Sequence[Trial]) -> Score:
     durations = [trial.duration_s for trial in trials if trial.succeeded]
     median = float(np.median(durations)) if durations else math.nan
     return Score(trials[0].condition, successes, len(trials), low, high, median)
-
-
-def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the Wilson interval of a share, 95 % by default."""
-    if trials == 0:
-        return 0.0, 1.0
-    share = successes / trials
-    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = (
-        z
-        / (1 + z * z / trials)
-        * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    )
-    return max(0.0, centre - half), min(1.0, centre + half)

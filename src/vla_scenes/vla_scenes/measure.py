@@ -7,11 +7,11 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from math import sqrt
 from pathlib import Path
 
 import numpy as np
 
+from vla_core.metrics import wilson
 from vla_core.types import NS_PER_S
 from vla_scenes.episode import Kicks, record_demonstration, run_episode
 from vla_scenes.expert import TabletopExpert
@@ -35,14 +35,6 @@ class Measured:
     demonstrations: int
     demonstrations_succeeded: int
     demonstration_wall_s: float
-
-
-def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Return the interval in which the success rate lies with 95 %."""
-    share, scale = successes / trials, 1 + z * z / trials
-    middle = (share + z * z / (2 * trials)) / scale
-    half = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / scale
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def measure(episodes: int, demonstrations: int) -> Measured:

@@ -1,5 +1,6 @@
-"""What is measured while running: windows of newest values and their quantiles."""
+"""What is measured: windows of newest values and their quantiles, intervals of counts."""
 
+from vla_core.metrics.interval import wilson
 from vla_core.metrics.window import JitterMeter, Window
 
-__all__ = ["JitterMeter", "Window"]
+__all__ = ["JitterMeter", "Window", "wilson"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vla_core.metrics import wilson
 from vla_data.checker import Execution, Violation, check_limits, judge_execution
 from vla_data.checker.execution import join
 from vla_data.recording import NS, Recording, State, Task
@@ -128,19 +129,6 @@ def compute(recording: Recording, episodes: Sequence[Episode] = ()) -> Metrics:
         violations=tuple(violations),
         note=recording.note,
     )
-
-
-def wilson(wins: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Return the 95 % interval of a success rate.
-
-    Source: Wilson (1927), score interval.
-    """
-    if not trials:
-        return NAN, NAN
-    p = wins / trials
-    centre = (p + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z / (1 + z * z / trials) * math.sqrt(p * (1 - p) / trials + (z / trials) ** 2 / 4)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _pairs(recording: Recording, episodes: Sequence[Episode]) -> list[tuple[Task, Episode | None]]:
