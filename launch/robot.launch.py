@@ -5,11 +5,11 @@ What runs is described in `vla_bringup.graph`; ``./vla up`` starts the same with
 
 from pathlib import Path
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from launch import LaunchContext, LaunchDescription
 from vla_bringup import paths
 from vla_bringup.graph import Options, Process, describe, policies, robots
 
