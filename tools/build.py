@@ -16,14 +16,32 @@ DONE = STAMPS / "built"  # one stamp per package
 # A symlinked Python package shows edits at once; these are read only when it is built.
 BUILD_FILES = ("package.xml", "setup.py", "setup.cfg", "CMakeLists.txt")
 INSTALLED_FOLDERS = ("launch", "config")
+# Vendors' interfaces, field by field, for machines that lack the vendor's own packages.
+STAND_INS = Path("tests", "interfaces")
 
 
-def keys(recipe: Recipe, root: Path = ROOT) -> dict[str, str]:
+def keys(
+    recipe: Recipe, root: Path = ROOT, environ: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Name, for each package, all that its build depends on."""
     meta = root / "colcon.meta"
     common = [recipe.key(), meta.read_text() if meta.exists() else ""]
     packages = sorted(path.parent for path in (root / "src").glob("*/package.xml"))
+    packages += stand_ins(recipe, root, os.environ if environ is None else environ)
     return {p.name: stamps.key_of([*common, *_inputs(p)]) for p in packages}
+
+
+def stand_ins(recipe: Recipe, root: Path, environ: Mapping[str, str]) -> list[Path]:
+    """Return the folders of vendors' interfaces that this installation does not have itself."""
+    prefixes = activation.of_environment(recipe, environ).get("AMENT_PREFIX_PATH", "")
+    installed = {
+        marker.name
+        for prefix in map(Path, filter(None, prefixes.split(os.pathsep)))
+        if INSTALL not in (prefix, *prefix.parents)  # what we built earlier does not count
+        for marker in (prefix / "share" / "ament_index" / "resource_index" / "packages").glob("*")
+    }
+    found = sorted(path.parent for path in (root / STAND_INS).glob("*/package.xml"))
+    return [folder for folder in found if folder.name not in installed]
 
 
 def _inputs(package: Path) -> Iterator[str]:
@@ -66,9 +84,9 @@ def build(recipe: Recipe, environ: Mapping[str, str]) -> None:
     Raises:
         Refusal: a package does not build; the sentence has the end of what the compiler said.
     """
-    wanted = keys(recipe)
+    wanted = keys(recipe, environ=environ)
     if any(stamp.name not in wanted for stamp in DONE.glob("[!.]*")):
-        remove()  # a package is gone from src/ and has to go from the build
+        remove()  # a package is gone, or installed now, and has to go from the build
     packages = outdated(recipe)
     for name in packages:
         stamps.forget(name, DONE)
@@ -96,7 +114,7 @@ def _command(packages: list[str], recipe: Recipe) -> list[str]:
     return [
         python, "-m", "colcon", "--log-base", str(LOG / "colcon"),
         "build", "--symlink-install",
-        "--base-paths", str(ROOT / "src"), "--packages-select", *packages,
+        "--base-paths", str(ROOT / "src"), str(ROOT / STAND_INS), "--packages-select", *packages,
         "--build-base", str(BUILD), "--install-base", str(INSTALL),
         "--metas", str(ROOT / "colcon.meta"),
         "--parallel-workers", str(os.cpu_count() or 1),

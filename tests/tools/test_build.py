@@ -71,3 +71,24 @@ def test_another_environment_or_colcon_meta_builds_everything(root: Path) -> Non
     before, other = build.keys(RECIPE, root), build.keys(humble, root)
     assert {name for name in before if before[name] != other[name]} == everything
     assert changed_packages(root, "colcon.meta") == everything
+
+
+def test_vendor_interfaces_are_built_only_where_the_installation_lacks_them(root: Path) -> None:
+    write(root / "tests/interfaces/control_msgs/package.xml", "<package/>")
+    write(root / "tests/interfaces/unitree_api/package.xml", "<package/>")
+    vendor = root / "opt" / "ros"
+    write(vendor / "share/ament_index/resource_index/packages/control_msgs", "")
+    bare = build.keys(RECIPE, root, {})
+    equipped = build.keys(RECIPE, root, {"AMENT_PREFIX_PATH": str(vendor)})
+    assert {"control_msgs", "unitree_api"} <= set(bare)
+    assert set(bare) - set(equipped) == {"control_msgs"}
+
+
+def test_what_was_built_here_earlier_does_not_count_as_installed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "INSTALL", root / "install")
+    write(root / "tests/interfaces/control_msgs/package.xml", "<package/>")
+    own = root / "install" / "control_msgs"
+    write(own / "share/ament_index/resource_index/packages/control_msgs", "")
+    assert "control_msgs" in build.keys(RECIPE, root, {"AMENT_PREFIX_PATH": str(own)})
