@@ -1,4 +1,4 @@
-"""The tabletop as the plant of the core's lockstep loop: the live executor in simulated time."""
+"""A scene as the plant of the core's lockstep loop: the live executor in simulated time."""
 
 from __future__ import annotations
 
@@ -12,49 +12,63 @@ from vla_core.execution import Command, Execution, Executor, Task
 from vla_core.execution.lockstep import Lockstep, run_lockstep
 from vla_core.ports import Policy, PolicySpec
 from vla_core.types import NS_PER_S, Observation
-from vla_scenes.episode import observe
-from vla_scenes.tabletop import TabletopScene
+from vla_scenes.scene import Scene
 
 
-class TabletopPlant:
+class ScenePlant:
     """A scene as `vla_core.execution.lockstep.Plant`; keeps what was commanded and measured."""
 
-    def __init__(self, scene: TabletopScene, spec: PolicySpec, step_ns: int) -> None:
-        """Take what the policy will ask to see, and the executor's tick."""
-        self._scene, self._spec, self._step_ns = scene, spec, step_ns
+    def __init__(self, scene: Scene, contract: Contract, spec: PolicySpec) -> None:
+        """Take the robot's contract and what the policy will ask to see."""
+        self._scene, self._contract, self._spec = scene, contract, spec
+        columns = contract.columns
+        self._is_position = np.array([c.is_position for c in contract.action.columns])
+        self._order = np.array([columns.index(name) for name in scene.columns])
+        self._measured = {
+            columns.index(column): scene.entries.index(entry)
+            for column, (_, entry) in contract.measurements.items()
+        }
         self.commands: list[NDArray[np.float64]] = []
         self.measured: list[NDArray[np.float64]] = []
 
     def positions(self) -> NDArray[np.float64]:
-        """Return measured positions (6,) [rad]."""
-        return self._scene.joints()[0]
+        """Return measured positions (A,) by the contract's columns; NaN: not measured."""
+        measured = self._scene.joints()[0]
+        positions = np.full(len(self._contract.columns), np.nan)
+        for column, entry in self._measured.items():
+            positions[column] = measured[entry]
+        return positions
 
     def observe(self, now_ns: int, instruction: str) -> Observation:
         """Return what the policy takes, as of now."""
-        return observe(
-            self._scene,
-            instruction,
-            with_images=bool(self._spec.images),
-            with_objects="objects" in self._spec.state,
-            as_of_ns=now_ns,
-        )
+        images = {name: self._scene.image(name) for name in self._spec.images}
+        state = {name: self._state(name, wanted) for name, wanted in self._spec.state.items()}
+        return Observation(now_ns, images, state, instruction)
+
+    def _state(self, name: str, wanted: tuple[str, ...]) -> NDArray[np.float64]:
+        if set(wanted) <= set(self._scene.object_entries):
+            truth = self._scene.objects()
+            return np.array([truth[entry] for entry in wanted])
+        values = self._scene.joints()[self._contract.observation.state[name].field == "velocity"]
+        return np.array([values[self._scene.entries.index(entry)] for entry in wanted])
 
     def advance(self, command: Command | None) -> None:
-        """Send the next point to the servos and let one tick pass."""
+        """Send the next point to the robot and let one tick pass."""
         if command is not None:
-            self._scene.command(command.positions[0])
+            point = np.where(self._is_position, command.positions[0], command.velocities[0])
+            self._scene.command(point[self._order])
         self.commands.append(self._scene.targets())
-        self._scene.step(self._step_ns)
+        self._scene.step(self._contract.step_ns)
         self.measured.append(self._scene.joints()[0])
 
 
 @dataclass(frozen=True, eq=False)
 class Executed:
-    """How an episode went, and every servo target and position of it."""
+    """How an episode went, and every target and measurement of it."""
 
     lockstep: Lockstep
-    commands: NDArray[np.float64]  # (ticks, 6) [rad]
-    measured: NDArray[np.float64]  # (ticks, 6) [rad]
+    commands: NDArray[np.float64]  # (ticks, A) by the scene's columns
+    measured: NDArray[np.float64]  # (ticks, E) by the scene's entries
 
     @property
     def succeeded(self) -> bool:
@@ -65,7 +79,7 @@ class Executed:
 def run_executed(
     policy: Policy,
     contract: Contract,
-    scene: TabletopScene,
+    scene: Scene,
     seed: int,
     instruction: str,
     latency_s: float = 0.0,
@@ -93,7 +107,7 @@ def run_executed(
     scene.set_task(judged_by or instruction)
     policy.reset()
     spec, start_ns = policy.spec, NS_PER_S
-    plant, executor = TabletopPlant(scene, spec, contract.step_ns), Executor(contract)
+    plant, executor = ScenePlant(scene, contract, spec), Executor(contract)
     executor.activate(start_ns)
     task = Task(
         task_id=f"seed {seed}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -15,6 +14,7 @@ from vla_scenes.geometry import flat_yaw
 from vla_scenes.kinematics import JOINTS, LOWER, UPPER
 from vla_scenes.layout import CUBE, PAD, PAD_HEIGHT, Layout, draw_layout
 from vla_scenes.pick_place import HOME
+from vla_scenes.scene import Snapshot
 from vla_scenes.so101 import ROBOT_BIT, joint_indices
 from vla_scenes.tasks import CUBES, PADS, Task, parse
 from vla_scenes.world import PHYSICS_STEP_S, Look, build
@@ -29,14 +29,6 @@ _PHYSICS_STEP_NS = round(PHYSICS_STEP_S * 1e9)
 _INSIDE, _REST_SPEED = 0.006, 0.02
 
 
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """Where everything was at one instant: enough to render it later, or in another thread."""
-
-    time_ns: int
-    qpos: NDArray[np.float64]
-
-
 class TabletopScene:
     """A simulated robot and what lies before it.
 
@@ -49,7 +41,9 @@ class TabletopScene:
         look: image size and effort; the default is what the robot's cameras deliver.
     """
 
-    joint_names: tuple[str, ...] = JOINTS
+    columns: tuple[str, ...] = JOINTS
+    entries: tuple[str, ...] = JOINTS
+    object_entries: tuple[str, ...] = OBJECT_ENTRIES
     cameras: tuple[str, ...] = CAMERAS
 
     def __init__(self, seed: int = 0, look: Look | None = None) -> None:

@@ -28,7 +28,7 @@ class Notebook:
         self.errors: list[BaseException] = []
         self.changed = threading.Condition()
 
-    def servo_targets(self, now_ns: int) -> Floats | None:
+    def targets_now(self, now_ns: int) -> Floats | None:
         return self.wanted
 
     def on_clock(self, now_ns: int) -> None:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from vla_core.contract import Contract, load_contract
 from vla_core.errors import MismatchError
-from vla_scenes.tabletop import CAMERAS, OBJECT_ENTRIES, TabletopScene
-from vla_sim.streams import Streams, match_streams
+from vla_scenes.tabletop import TabletopScene
+from vla_sim.streams import match_streams
 
 SO101 = Path(__file__).resolve().parents[3] / "config" / "robots" / "so101"
-JOINTS = TabletopScene.joint_names
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """A scene that may lack what the tabletop has."""
+
+    columns: tuple[str, ...] = TabletopScene.columns
+    cameras: tuple[str, ...] = TabletopScene.cameras
+    entries: tuple[str, ...] = TabletopScene.entries
+    object_entries: tuple[str, ...] = TabletopScene.object_entries
 
 
 @pytest.fixture
@@ -21,39 +31,34 @@ def contract() -> Contract:
     return load_contract([SO101 / "contract.yaml", SO101 / "sim.yaml"])
 
 
-def match(contract: Contract) -> Streams:
-    """Match with the shipped scene."""
-    return match_streams(contract, CAMERAS, JOINTS, OBJECT_ENTRIES)
-
-
 def test_the_shipped_scene_fills_the_shipped_contract(contract: Contract) -> None:
-    streams = match(contract)
+    streams = match_streams(contract, TabletopScene)
     assert list(streams.cameras) == ["front", "wrist"]
-    assert list(streams.joints) == ["joints"]
+    assert streams.measured == {"observation/joints": TabletopScene.entries}
     assert streams.objects is not None
     assert streams.size == (240, 320)
 
 
-def test_columns_in_another_order_reach_their_own_servos(contract: Contract) -> None:
+def test_columns_in_another_order_reach_their_own_joints(contract: Contract) -> None:
     swapped = contract.model_copy(
         update={
             "action": contract.action.model_copy(update={"columns": contract.action.columns[::-1]})
         }
     )
-    servos = match(swapped).servos
-    assert [swapped.columns[i] for i in servos] == list(JOINTS)
+    order = match_streams(swapped, TabletopScene).order
+    assert [swapped.columns[i] for i in order] == list(TabletopScene.columns)
 
 
 def test_a_missing_camera_is_refused_by_name(contract: Contract) -> None:
     with pytest.raises(MismatchError, match=r"camera 'wrist', the scene has \['front'\]"):
-        match_streams(contract, ["front"], JOINTS, OBJECT_ENTRIES)
+        match_streams(contract, Lacking(cameras=("front",)))
 
 
 def test_other_joints_are_refused(contract: Contract) -> None:
     with pytest.raises(MismatchError, match="expected action columns"):
-        match_streams(contract, CAMERAS, JOINTS[:5], OBJECT_ENTRIES)
+        match_streams(contract, Lacking(columns=TabletopScene.columns[:5]))
 
 
 def test_entries_that_nothing_measures_are_named(contract: Contract) -> None:
     with pytest.raises(MismatchError, match=r"'objects'.*red_cube\.x"):
-        match_streams(contract, CAMERAS, JOINTS, OBJECT_ENTRIES[1:])
+        match_streams(contract, Lacking(object_entries=TabletopScene.object_entries[1:]))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_scenes.tabletop import Snapshot, TabletopScene
+from vla_scenes.scene import Scene, Snapshot
 
 Pixels = NDArray[np.uint8]
 OnFrame = Callable[[str, Pixels, int], None]
@@ -27,7 +27,7 @@ class Eyes:
     """
 
     def __init__(
-        self, scene: TabletopScene, on_frame: OnFrame, on_crash: Callable[[Exception], None]
+        self, scene: Scene, on_frame: OnFrame, on_crash: Callable[[Exception], None]
     ) -> None:
         self._scene, self._on_frame, self._on_crash = scene, on_frame, on_crash
         self._wake = threading.Condition()  # guards what follows

@@ -27,8 +27,7 @@ from vla_ros.joints import joint_state_msg
 from vla_ros.parameters import param, watch
 from vla_ros.run import run_node
 from vla_ros.stamps import time_msg
-from vla_scenes.tabletop import CAMERAS, OBJECT_ENTRIES, TabletopScene
-from vla_scenes.tasks import parse
+from vla_scenes.scene import SCENES, Scene, scene_class
 from vla_scenes.world import Look
 from vla_sim.simulation import Simulation
 from vla_sim.streams import match_streams
@@ -42,7 +41,7 @@ LOWEST_REAL_TIME_FACTOR = 0.98
 class SimParams(BridgeParams):
     """Parameters of the simulated robot, beside those of every bridge."""
 
-    scene: str = param("tabletop", "Which scene; known: tabletop")
+    scene: str = param("tabletop", f"Which scene; known: {', '.join(SCENES)}")
     seed: int = param(0, "Of the first scene: same seed, same scene", 0, 2**31)
     publish_objects: bool = param(False, "Publish true object poses: for scripted policies only")
     publish_cameras: bool = param(True, "False: cameras are silent, as if unplugged", live=True)
@@ -57,19 +56,23 @@ class SimNode(BridgeNode):
 
     def __init__(self) -> None:
         super().__init__("bridge", own_loop=True)
-        if self.params.scene != "tabletop":
-            raise VlaError(f"unknown scene '{self.params.scene}'; known: ['tabletop']")
-        scene = TabletopScene
-        self._streams = match_streams(self.contract, CAMERAS, scene.joint_names, OBJECT_ENTRIES)
+        self._scene_class = scene_class(self.params.scene)
+        self._streams = match_streams(self.contract, self._scene_class)
+        self._is_position = np.array([c.is_position for c in self.contract.action.columns])
         self._simulation: Simulation | None = None
         self._crash: BaseException | None = None
 
         self._clock_topic = self.create_publisher(ClockMsg, "/clock", qos.SENSOR)
         self._factor = self.create_publisher(Float64, "sim/real_time_factor", qos.SENSOR)
-        self._joints = {
-            name: self.create_publisher(JointState, stream.topic, qos.SENSOR)
-            for name, stream in self._streams.joints.items()
-        }
+        index = self._scene_class.entries.index
+        self._sensed = [
+            (
+                self.create_publisher(JointState, topic, qos.SENSOR),
+                names,
+                [index(n) for n in names],
+            )
+            for topic, names in self._streams.measured.items()
+        ]
         # Not merely silent: without the permission there is no such topic.
         poses = self._streams.objects if self.params.publish_objects else None
         self._objects = (
@@ -92,7 +95,7 @@ class SimNode(BridgeNode):
 
     def connect(self) -> None:
         height, width = self._streams.size
-        scene = TabletopScene(self.params.seed, Look(width=width, height=height))
+        scene = self._scene_class(self.params.seed, Look(width=width, height=height))
         viewer = None
         if self.params.viewer:
             try:
@@ -111,16 +114,16 @@ class SimNode(BridgeNode):
 
     # What the simulation tells, in its own threads.
 
-    def servo_targets(self, now_ns: int) -> Floats | None:
-        positions = self.targets(now_ns)[0][self._streams.servos]
-        return None if np.isnan(positions).any() else positions
+    def targets_now(self, now_ns: int) -> Floats | None:
+        positions, velocities = self.targets(now_ns)
+        return np.where(self._is_position, positions, velocities)[self._streams.order]
 
     def on_clock(self, now_ns: int) -> None:
         self._clock_topic.publish(ClockMsg(clock=time_msg(now_ns)))
 
     def on_joints(self, positions: Floats, velocities: Floats, now_ns: int) -> None:
-        message = joint_state_msg(now_ns, TabletopScene.joint_names, positions, velocities)
-        for publisher in self._joints.values():
+        for publisher, names, index in self._sensed:
+            message = joint_state_msg(now_ns, names, positions[index], velocities[index])
             publisher.publish(message)
 
     def on_objects(self, poses: dict[str, float], now_ns: int) -> None:
@@ -161,7 +164,6 @@ class SimNode(BridgeNode):
         self, request: JudgeTask.Request, response: JudgeTask.Response
     ) -> JudgeTask.Response:
         try:
-            parse(request.instruction)
             response.success = self._running().ask(lambda scene: judge(scene, request.instruction))
             response.known = True
         except VlaError as error:
@@ -200,7 +202,7 @@ class SimNode(BridgeNode):
         return Report(OK, "in real time", values)
 
 
-def judge(scene: TabletopScene, instruction: str) -> bool:
+def judge(scene: Scene, instruction: str) -> bool:
     """Return whether an instruction's goal is reached now."""
     scene.set_task(instruction)
     return scene.success()

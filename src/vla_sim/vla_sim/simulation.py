@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_core.types import NS_PER_S
-from vla_scenes.tabletop import TabletopScene
+from vla_scenes.scene import Scene
 from vla_sim.eyes import Eyes, OnFrame
 from vla_sim.pace import Pace
 
-SLICE_NS = 10_000_000  # of simulated time between two commands to the servos: /clock at 100 Hz
+SLICE_NS = 10_000_000  # of simulated time between two commands to the robot: /clock at 100 Hz
 JOINTS_EVERY, CAMERAS_EVERY = 2, 5  # slices: 50 Hz and 20 Hz
 SIMULATED_START_NS = NS_PER_S  # zero means "no clock yet" to ROS
 Floats = NDArray[np.float64]
@@ -26,8 +26,8 @@ Floats = NDArray[np.float64]
 class Listener(Protocol):
     """Who is told what the simulation does; all but `on_frame` in the simulation's thread."""
 
-    def servo_targets(self, now_ns: int) -> Floats | None:
-        """Return where the servos shall go now (6,) [rad]; None: hold what they hold."""
+    def targets_now(self, now_ns: int) -> Floats | None:
+        """Return the targets by the scene's columns, NaN: as before; None: all as before."""
         ...
 
     def on_clock(self, now_ns: int) -> None:
@@ -35,7 +35,7 @@ class Listener(Protocol):
         ...
 
     def on_joints(self, positions: Floats, velocities: Floats, now_ns: int) -> None:
-        """The encoders were read."""
+        """The robot measured itself; by the scene's entries."""
         ...
 
     def on_objects(self, poses: dict[str, float], now_ns: int) -> None:
@@ -59,7 +59,7 @@ class Simulation:
 
     def __init__(
         self,
-        scene: TabletopScene,
+        scene: Scene,
         listener: Listener,
         on_frame: OnFrame,
         watched: Callable[[], Collection[str]],
@@ -102,7 +102,7 @@ class Simulation:
             self.scene.reset(seed)
             self._offset_ns = now - self.scene.time_ns
 
-    def ask(self, question: Callable[[TabletopScene], bool]) -> bool:
+    def ask(self, question: Callable[[Scene], bool]) -> bool:
         """Return the answer to a question about the scene, between two steps."""
         with self._lock:
             return question(self.scene)
@@ -139,9 +139,9 @@ class Simulation:
 
     def _slice(self, number: int) -> None:
         with self._lock:
-            targets = self._listener.servo_targets(self.now_ns)
+            targets = self._listener.targets_now(self.now_ns)
             if targets is not None:
-                self.scene.command(targets)
+                self.scene.command(np.where(np.isnan(targets), self.scene.targets(), targets))
             self.scene.step(SLICE_NS)
             now = self.now_ns
             for camera in self._cameras(number % CAMERAS_EVERY):

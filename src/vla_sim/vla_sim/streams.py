@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,23 @@ from vla_core.contract import Contract, ImageStream, StateStream
 from vla_core.errors import MismatchError
 
 
+class Abilities(Protocol):
+    """What a scene can be commanded and asked; every `vla_scenes.scene.Scene` class has it."""
+
+    columns: tuple[str, ...]
+    cameras: tuple[str, ...]
+    entries: tuple[str, ...]
+    object_entries: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Streams:
-    """What the simulated robot publishes, and how contract columns become servos."""
+    """What the simulated robot publishes, and how contract columns become the scene's."""
 
     cameras: Mapping[str, ImageStream]  # camera -> stream
-    joints: Mapping[str, StateStream]  # stream's name -> stream, filled from the encoders
-    objects: StateStream | None  # true poses; None: the contract has no such stream
-    servos: NDArray[np.intp]  # servo -> contract column
+    measured: Mapping[str, tuple[str, ...]]  # topic -> entries of its joint state
+    objects: StateStream | None  # the truth; None: the contract has no such stream
+    order: NDArray[np.intp]  # the scene's column -> contract column
 
     @property
     def size(self) -> tuple[int, int]:
@@ -28,37 +38,38 @@ class Streams:
         return sizes.pop() if sizes else (240, 320)
 
 
-def match_streams(
-    contract: Contract, cameras: Sequence[str], joints: Sequence[str], objects: Sequence[str]
-) -> Streams:
+def match_streams(contract: Contract, scene: Abilities) -> Streams:
     """Return who fills what.
-
-    Args:
-        cameras, joints, objects: names of the scene's cameras, servos and object entries.
 
     Raises:
         MismatchError: the scene lacks something that the contract names; lists all of it.
     """
     mistakes = [
-        f"the contract has camera '{name}', the scene has {list(cameras)}"
+        f"the contract has camera '{name}', the scene has {list(scene.cameras)}"
         for name in contract.observation.images
-        if name not in cameras
+        if name not in scene.cameras
     ]
     sizes = {(s.height_px, s.width_px) for s in contract.observation.images.values()}
     if len(sizes) > 1:
         mistakes.append(f"the scene renders all cameras in one size, the contract has {sizes}")
-    if sorted(contract.columns) != sorted(joints):
-        mistakes.append(f"expected action columns {list(joints)}, found {list(contract.columns)}")
-    encoders, poses = {}, None
+    if sorted(contract.columns) != sorted(scene.columns):
+        mistakes.append(
+            f"expected action columns {list(scene.columns)}, found {list(contract.columns)}"
+        )
+    measured: dict[str, tuple[str, ...]] = {}
+    truth = None
     for name, stream in contract.observation.state.items():
-        if set(stream.entries) <= set(joints):
-            encoders[name] = stream
-        elif set(stream.entries) <= set(objects):
-            poses = stream
+        if set(stream.entries) <= set(scene.entries):
+            known = measured.get(stream.topic, ())
+            measured[stream.topic] = known + tuple(e for e in stream.entries if e not in known)
+        elif set(stream.entries) <= set(scene.object_entries):
+            truth = stream
         else:
-            unknown = [e for e in stream.entries if e not in {*joints, *objects}]
+            unknown = [
+                e for e in stream.entries if e not in {*scene.entries, *scene.object_entries}
+            ]
             mistakes.append(f"state stream '{name}' has entries that nothing measures: {unknown}")
     if mistakes:
         raise MismatchError(f"robot '{contract.robot}' in this scene: " + "; ".join(mistakes))
-    servos = np.array([contract.columns.index(name) for name in joints])
-    return Streams(dict(contract.observation.images), encoders, poses, servos)
+    order = np.array([contract.columns.index(name) for name in scene.columns])
+    return Streams(dict(contract.observation.images), measured, truth, order)

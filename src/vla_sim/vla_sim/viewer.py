@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable
 
 from vla_core.errors import NotReadyError
-from vla_scenes.tabletop import TabletopScene
+from vla_scenes.scene import Scene
 
 
-def open_viewer(scene: TabletopScene) -> Callable[[], None]:
+def open_viewer(scene: Scene) -> Callable[[], None]:
     """Open MuJoCo's window; returns what redraws it (nothing more once it was closed).
 
     Raises:
