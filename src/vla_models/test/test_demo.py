@@ -13,8 +13,9 @@ import torch
 from vla_core.types import Observation
 from vla_models.demo.corrections import record_corrections
 from vla_models.demo.pipeline import joined_logs
-from vla_models.demo.recipe import AUXILIARY, demo_config, reword, weigh
+from vla_models.demo.recipe import AUXILIARY, KEYPOINTS, demo_config, reword, weigh
 from vla_models.demo.recording import auxiliary_targets, record
+from vla_models.demo.snapshots import PER_FILE, record_snapshots
 from vla_models.evaluation import CONDITIONS, MEANINGLESS, SwappedInstruction, Trial, score
 from vla_models.examples import episode
 from vla_models.nano.adapter import NanoPolicy
@@ -91,9 +92,24 @@ def test_a_demonstration_and_a_correction_are_recorded_alike(
     for found in (shown, corrected):
         assert found.images.shape[1:] == (2, 96, 96, 3)
         assert found.targets.shape[1:] == (32, 6) and found.objects.shape[1:] == (AUXILIARY,)
-        assert found.valid.all()
+        assert found.pixels.shape[1:] == (2, KEYPOINTS, 2)
+        assert found.valid.all() and found.sequence
     done = weigh(shown) < 1
     assert done.any() and not done[: len(done) // 2].all()
+
+
+def test_snapshots_show_many_layouts_with_the_arm_in_many_places(tmp_path: Path) -> None:
+    found = record_snapshots(tmp_path, [1]).read(1)
+    assert found.images.shape == (PER_FILE, 2, 96, 96, 3) and not found.sequence
+    assert found.targets.shape == (PER_FILE, 32, 6)
+    # The front camera always has the named things, each time somewhere else.
+    assert np.isfinite(found.pixels[:, 0]).all()
+    assert len(np.unique(found.pixels[:, 0, 0].round(3), axis=0)) == PER_FILE
+    assert found.state[:, 0].std() > 0.2
+    # The expert goes on from where the arm is, as fast as the robot's limits allow.
+    assert np.abs(found.targets[:, 0, :5] - found.state[:, :5]).max() < 0.06
+    assert np.abs(np.diff(found.targets, axis=1)).max() / 0.05 < 2.6
+    assert (weigh(found) > 1).all()
 
 
 def test_a_second_recording_adds_only_what_is_missing(tmp_path: Path) -> None:
@@ -123,7 +139,7 @@ def test_a_score_counts_and_takes_the_median_of_successes() -> None:
 
 
 def test_the_logs_of_rounds_count_on() -> None:
-    logs = [[Row(step, 1, 1, 1, 0, 0, 1e-4, 10.0 * step) for step in (1, 2)] for _ in range(2)]
+    logs = [[Row(step, 1, 1, 1, 1, 0, 0, 1e-4, 10.0 * step) for step in (1, 2)] for _ in range(2)]
     joined = joined_logs(logs)
     assert [row.step for row in joined] == [1, 2, 3, 4]
     assert [row.seconds for row in joined] == [10, 20, 30, 40]

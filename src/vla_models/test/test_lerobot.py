@@ -19,7 +19,7 @@ def test_our_episodes_come_back_exactly(tmp_path: Path) -> None:
     read = list(read_lerobot(tmp_path / "set", tiny_config()))
     assert [e.instruction for e in read] == ["put the red cube", "put the blue cube"]
     for before, after in zip(written, read, strict=True):
-        for name in ("images", "state", "targets", "valid", "objects"):
+        for name in ("images", "state", "targets", "valid", "objects", "pixels"):
             np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
 
 
@@ -51,11 +51,20 @@ def test_actions_of_another_dataset_become_chunks(tmp_path: Path) -> None:
 def test_a_dataset_that_does_not_fit_says_all_that_is_wrong(tmp_path: Path) -> None:
     root = foreign(tmp_path / "set", fps=10)
     config = tiny_config(
-        cameras=("front", "top"), state_entries=("a", "b", "c"), columns=("a", "b", "c")
+        keypoints=2,
+        cameras=("front", "top"),
+        state_entries=("a", "b", "c"),
+        columns=("a", "b", "c"),
     )
     with pytest.raises(ConfigurationError) as refusal:
         list(read_lerobot(root, config))
-    for part in ("10 frames/s, expected 20", "observation.state", "'action'", "'top'"):
+    for part in (
+        "10 frames/s, expected 20",
+        "observation.state",
+        "'action'",
+        "'top'",
+        "keypoints 0",
+    ):
         assert part in str(refusal.value)
 
 

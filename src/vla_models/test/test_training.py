@@ -88,18 +88,31 @@ def test_no_episode_is_a_refusal() -> None:
 
 def test_a_shift_moves_each_camera_and_repeats_the_edge() -> None:
     images = np.arange(2 * 32 * 32 * 3, dtype=np.uint32).astype(np.uint8).reshape(1, 2, 32, 32, 3)
+    shown = replace(episode(frames=1), images=images)
     still = Augmentation(shift_px=0, late=0)
     rng = np.random.default_rng(0)
-    np.testing.assert_array_equal(still.frame(images, 0, rng), images[0])
-    moved = Augmentation(shift_px=3, late=0).frame(images, 0, rng)
+    np.testing.assert_array_equal(still.frame(shown, 0, rng)[0], images[0])
+    moved, by = Augmentation(shift_px=3, late=0).frame(shown, 0, rng)
     assert moved.shape == images[0].shape and not np.array_equal(moved, images[0])
+    for camera, (right, down) in enumerate((32 * by).round().astype(int).tolist()):
+        np.testing.assert_array_equal(
+            moved[camera, 16 + down, 16 + right], images[0, camera, 16, 16]
+        )
 
 
 def test_a_late_camera_shows_the_frame_before() -> None:
     images = np.stack([np.full((2, 8, 8, 3), value, np.uint8) for value in (10, 20)])
+    shown = replace(episode(frames=2), images=images)
     always = Augmentation(shift_px=0, late=1.0)
-    assert np.all(always.frame(images, 1, np.random.default_rng(0)) == 10)
-    assert np.all(always.frame(images, 0, np.random.default_rng(0)) == 10)
+    assert np.all(always.frame(shown, 1, np.random.default_rng(0))[0] == 10)
+    assert np.all(always.frame(shown, 0, np.random.default_rng(0))[0] == 10)
+
+
+def test_a_snapshot_has_no_frame_before() -> None:
+    images = np.stack([np.full((2, 8, 8, 3), value, np.uint8) for value in (10, 20)])
+    shown = replace(episode(frames=2), images=images, sequence=False)
+    always = Augmentation(shift_px=0, late=1.0)
+    assert np.all(always.frame(shown, 1, np.random.default_rng(0))[0] == 20)
 
 
 def test_colours_change_by_sample_and_stay_in_range() -> None:
@@ -157,7 +170,7 @@ def test_training_continues_from_given_weights(tmp_path: Path) -> None:
 def test_the_log_is_a_table_and_a_picture(tmp_path: Path) -> None:
     log = TrainingLog(tmp_path / "log.csv")
     for step in (10, 20, 30):
-        log.append(Row(step, 1.0, 0.5, 0.2, 0.0, float("nan"), 1e-4, 2.0))
+        log.append(Row(step, 1.0, 0.5, 0.2, 0.3, 0.0, float("nan"), 1e-4, 2.0))
     assert [row.step for row in TrainingLog(tmp_path / "log.csv", resume_at=20).rows] == [10, 20]
     plot_log(log.rows, tmp_path / "log.png")
     assert (tmp_path / "log.png").read_bytes().startswith(b"\x89PNG")

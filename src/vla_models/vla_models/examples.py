@@ -64,4 +64,5 @@ def episode(instruction: str = "put the red cube", frames: int = 6, seed: int = 
         targets=state[:, None] + rng.normal(size=(frames, 5, 3)).astype(np.float32),
         valid=np.ones((frames, 5), np.bool_),
         objects=rng.normal(size=(frames, 4)).astype(np.float32),
+        pixels=rng.uniform(size=(frames, 2, 2, 2)).astype(np.float32),
     )

@@ -6,7 +6,7 @@ import pytest
 from vla_core.errors import VlaError
 from vla_scenes.geometry import flat_yaw
 from vla_scenes.layout import CUBE, PAD, PAD_HEIGHT
-from vla_scenes.tabletop import CAMERAS, OBJECT_ENTRIES, TabletopScene
+from vla_scenes.tabletop import CAMERAS, OBJECT_ENTRIES, THINGS, TabletopScene
 
 MS = 1_000_000
 TASK = "put the red cube on the yellow pad"
@@ -159,3 +159,34 @@ def test_a_machine_that_cannot_render_says_what_to_install(
     monkeypatch.setenv("MUJOCO_GL", "disable")
     with pytest.raises(VlaError, match="install libegl1"):
         TabletopScene(0).image("front")
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_a_cube_is_seen_where_its_pixels_are(renderable: TabletopScene, camera: str) -> None:
+    scene = renderable
+    row, column = np.nonzero(_reddish(scene.image(camera)))
+    found = np.array([column.mean() / scene.look.width, row.mean() / scene.look.height])
+    assert scene.pixels(camera)[THINGS.index("red_cube")] == pytest.approx(found, abs=0.02)
+
+
+def _reddish(image: np.ndarray) -> np.ndarray:
+    red, green, blue = (image[..., channel].astype(int) for channel in range(3))
+    reddish: np.ndarray = (red > 2 * green) & (red > 2 * blue) & (red > 60)
+    return reddish
+
+
+def test_what_a_camera_does_not_have_has_no_place_in_its_image(scene: TabletopScene) -> None:
+    scene.arrange(scene.joints()[0], {"red_cube": (-1.0, 0.0, 0.3, 0.0)})
+    shares = scene.pixels("front")
+    assert np.isnan(shares[THINGS.index("red_cube")]).all()
+    assert np.isfinite(shares[THINGS.index("blue_cube")]).all()
+
+
+def test_arm_and_cubes_are_put_where_they_are_wanted(scene: TabletopScene) -> None:
+    joints = scene.joints()[0] + 0.1
+    scene.arrange(joints, {"green_cube": (0.2, 0.1, 0.05, 0.3)})
+    objects = scene.objects()
+    assert scene.joints()[0] == pytest.approx(joints) and scene.targets() == pytest.approx(joints)
+    assert [objects[f"green_cube.{axis}"] for axis in ("x", "y", "z", "yaw")] == pytest.approx(
+        [0.2, 0.1, 0.05, 0.3]
+    )

@@ -37,6 +37,7 @@ class Demonstration:
     actions: NDArray[np.float32]  # (T, 6) the servos' targets at that instant [rad]
     rows: NDArray[np.float32]  # (T, H, 6) the expert's chunk from that instant; never masked
     objects: NDArray[np.float32]  # (T, len(OBJECT_ENTRIES)), for an auxiliary loss only
+    pixels: NDArray[np.float32]  # (T, cameras, len(THINGS), 2), where the cameras have them
     masked: NDArray[np.bool_]  # (T,) True: `actions` is a kick, not the expert's doing
     succeeded: bool
 
@@ -277,6 +278,7 @@ class _Demonstrator:
             actions=kept["actions"].astype(np.float32),
             rows=kept["rows"].astype(np.float32),
             objects=kept["objects"].astype(np.float32),
+            pixels=kept["pixels"].astype(np.float32),
             masked=kept["masked"].astype(np.bool_),
             succeeded=bool(succeeded and rest),
         )
@@ -292,6 +294,7 @@ class _Demonstrator:
         self._keep("actions", self._reference.joints())
         self._keep("rows", ahead)
         self._keep("objects", np.array([objects[entry] for entry in OBJECT_ENTRIES]))
+        self._keep("pixels", np.stack([self._scene.pixels(camera) for camera in CAMERAS]))
         self._keep("masked", np.bool_(self._kick_left > 0))
         before, self._reference = self._reference, self._mover.advance(self._reference, target)
         self._play_between(before.joints(), self._reference.joints())

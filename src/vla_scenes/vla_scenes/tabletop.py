@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import mujoco
 import numpy as np
@@ -20,6 +20,7 @@ from vla_scenes.tasks import CUBES, PADS, Task, parse
 from vla_scenes.world import PHYSICS_STEP_S, Look, build
 
 CAMERAS = ("front", "wrist")
+THINGS = tuple(f"{cube}_cube" for cube in CUBES) + tuple(f"{pad}_pad" for pad in PADS)
 OBJECT_ENTRIES = tuple(
     f"{cube}_cube.{axis}" for cube in CUBES for axis in ("x", "y", "z", "yaw")
 ) + tuple(f"{pad}_pad.{axis}" for pad in PADS for axis in ("x", "y"))
@@ -75,6 +76,21 @@ class TabletopScene:
         joints = np.clip(HOME + self.layout.joint_shift, LOWER, UPPER)
         self.data.qpos[self._qpos] = joints
         self.data.ctrl[self._ctrl] = joints
+        mujoco.mj_forward(self.model, self.data)
+
+    def arrange(
+        self, joints: NDArray[np.float64], cubes: Mapping[str, Sequence[float]] | None = None
+    ) -> None:
+        """Put the arm and some cubes where they are wanted at once, at rest.
+
+        Args:
+            joints: (6,) [rad].
+            cubes: "red_cube", ... to x, y, z [m] and yaw [rad].
+        """
+        self.data.qpos[self._qpos] = self.data.ctrl[self._ctrl] = joints
+        for name, (x, y, z, yaw) in (cubes or {}).items():
+            self.data.joint(name).qpos[:] = [x, y, z, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+        self.data.qvel[:] = 0.0
         mujoco.mj_forward(self.model, self.data)
 
     def _apply_look(self, layout: Layout) -> None:
@@ -168,6 +184,23 @@ class TabletopScene:
                 poses[f"{name}.z"] = float(body.xpos[2])
                 poses[f"{name}.yaw"] = flat_yaw(body.xmat.reshape(3, 3))
         return {entry: poses[entry] for entry in OBJECT_ENTRIES}
+
+    def pixels(self, camera: str) -> NDArray[np.float64]:
+        """Return where a camera has the centre of each thing (len(THINGS), 2).
+
+        Right and down as shares of the image, NaN outside it; what hides a thing is not looked at.
+        """
+        eye = self.model.camera(camera)
+        points = np.array([self.data.body(thing).xpos for thing in THINGS])
+        place = self.data.cam(camera)
+        seen = (points - place.xpos) @ place.xmat.reshape(3, 3)  # right, up, backward
+        half = np.tan(np.deg2rad(eye.fovy[0]) / 2)
+        aspect = self.look.width / self.look.height
+        depth = np.maximum(-seen[:, 2], 1e-6)
+        right, up = seen[:, 0] / (depth * half * aspect), seen[:, 1] / (depth * half)
+        shares = np.stack([(1 + right) / 2, (1 - up) / 2], axis=1)
+        inside = (seen[:, 2] < 0) & (np.abs(shares - 0.5) < 0.5).all(axis=1)
+        return np.where(inside[:, None], shares, np.nan)
 
     def snapshot(self) -> Snapshot:
         """Return where everything is now; called by the thread that steps."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vla_core.ports import Policy
 from vla_core.types import NS_PER_S, ActionChunk, Observation
-from vla_models.demo.recording import auxiliary_targets
+from vla_models.demo.recording import auxiliary_targets, named_pixels
 from vla_models.nano.processor import prepare_image
 from vla_models.training.episodes import Episode, EpisodeStore
 from vla_scenes.episode import row_at
@@ -84,6 +84,7 @@ class _Correction:
             targets=targets,
             valid=np.ones(targets.shape[:2], np.bool_),
             objects=auxiliary_targets(kept["objects"].astype(np.float32), self._task),
+            pixels=named_pixels(kept["pixels"].astype(np.float32), self._task),
         )
 
     def _label(self, images: dict[str, NDArray[np.uint8]]) -> None:
@@ -94,6 +95,7 @@ class _Correction:
         self._keep("state", joints)
         self._keep("targets", rows)
         self._keep("objects", np.array([objects[entry] for entry in OBJECT_ENTRIES]))
+        self._keep("pixels", np.stack([self._scene.pixels(camera) for camera in CAMERAS]))
 
     def _reference(self) -> Reference:
         """Return what the servos are told and how fast it moves, as the expert goes on from it."""

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vla_models.demo.recipe import HELD_OUT, demo_config, reword, weigh
+from vla_models.demo.recipe import AUGMENTATION, HELD_OUT, demo_config, reword, weigh
 from vla_models.demo.workers import Recording
 from vla_models.evaluate import examine, write_result
 from vla_models.evaluation import CONDITIONS
 from vla_models.nano.adapter import load
 from vla_models.nano.checkpoint import CONFIG, WEIGHTS, load_checkpoint
 from vla_models.progress import progress_bar
-from vla_models.training.augment import Augmentation
 from vla_models.training.dataset import Dataset
 from vla_models.training.episodes import Episode, EpisodeStore
 from vla_models.training.log import LOG, Row, TrainingLog, plot_log, read_log
@@ -36,17 +35,18 @@ class Plan:
     """How much of everything."""
 
     demonstrations: int
+    snapshots: int  # files of them
     rounds: tuple[Round, ...]
     held_out: int
     seeds: int  # per task and condition, in the evaluation
 
 
 FULL = Plan(
-    demonstrations=300,
+    demonstrations=200,
+    snapshots=200,
     rounds=(
         Round(TrainingSettings(steps=3000)),
-        Round(TrainingSettings(steps=2500, seed=1), corrections=120),
-        Round(TrainingSettings(steps=1600, seed=2, learning_rate=3e-4), corrections=100),
+        Round(TrainingSettings(steps=2000, seed=1, learning_rate=4e-4), corrections=96),
     ),
     held_out=HELD_OUT,
     seeds=10,
@@ -56,6 +56,7 @@ _FEW = TrainingSettings(
 )
 QUICK = Plan(
     demonstrations=3,
+    snapshots=1,
     rounds=(Round(_FEW), Round(replace(_FEW, seed=1), corrections=1)),
     held_out=1,
     seeds=0,
@@ -80,7 +81,7 @@ class DemoTraining:
         self._console.print(f"training the demo policy in {self._folder}", highlight=False)
         demonstrations = self._demonstrations()
         held_out = demonstrations[: self._plan.held_out]
-        learned = demonstrations[self._plan.held_out :]
+        learned = demonstrations[self._plan.held_out :] + self._snapshots()
         for number, stretch in enumerate(self._plan.rounds):
             learned += self._corrections(number, stretch.corrections)
             self._train(number, stretch.training, learned, held_out)
@@ -94,6 +95,10 @@ class DemoTraining:
         folder, count = self._folder / "demonstrations", self._plan.demonstrations
         work = Recording(folder)
         return self._recorded("record demonstrations", work, range(count))
+
+    def _snapshots(self) -> list[Episode]:
+        work = Recording(self._folder / "snapshots", still=True)
+        return self._recorded("take snapshots", work, range(self._plan.snapshots))
 
     def _corrections(self, number: int, count: int) -> list[Episode]:
         if not count:
@@ -123,7 +128,7 @@ class DemoTraining:
             Dataset(learned, self._config, weigh),
             Dataset(held_out, self._config, weigh),
             self._round(number),
-            Augmentation(),
+            AUGMENTATION,
             reword,
             before.network.state_dict() if before else None,
             before.statistics if before else None,

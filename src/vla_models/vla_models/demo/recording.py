@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vla_models.training.episodes import Episode, EpisodeStore
 from vla_scenes.episode import Demonstration, Kicks, record_demonstration
 from vla_scenes.layout import TRAIN_SEEDS
-from vla_scenes.tabletop import CAMERAS, OBJECT_ENTRIES, TabletopScene
+from vla_scenes.tabletop import CAMERAS, OBJECT_ENTRIES, THINGS, TabletopScene
 from vla_scenes.tasks import TASKS, Task, parse
 
 KICKED = 0.7  # share of the demonstrations that are disturbed
@@ -49,14 +49,22 @@ def to_episode(demonstration: Demonstration) -> Episode:
     The expert's chunk is its answer to the frame whatever happens next, so no row is a kick.
     """
     images = np.stack([demonstration.images[camera] for camera in CAMERAS], axis=1)
+    task = parse(demonstration.instruction)
     return Episode(
         instruction=demonstration.instruction,
         images=images,
         state=demonstration.joints,
         targets=demonstration.rows,
         valid=np.ones(demonstration.rows.shape[:2], np.bool_),
-        objects=auxiliary_targets(demonstration.objects, parse(demonstration.instruction)),
+        objects=auxiliary_targets(demonstration.objects, task),
+        pixels=named_pixels(demonstration.pixels, task),
     )
+
+
+def named_pixels(pixels: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
+    """Return where the cameras have the named cube and pad, (N, cameras, 2, 2)."""
+    named = [THINGS.index(f"{task.cube}_cube"), THINGS.index(f"{task.pad}_pad")]
+    return pixels[:, :, named]
 
 
 def auxiliary_targets(objects: NDArray[np.float32], task: Task) -> NDArray[np.float32]:

@@ -10,23 +10,27 @@ from pathlib import Path
 from vla_core.errors import VlaError
 from vla_models.demo.corrections import record_corrections
 from vla_models.demo.recording import record
+from vla_models.demo.snapshots import record_snapshots
 from vla_models.nano.adapter import load
 from vla_models.training.episodes import EpisodeStore
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What to record where: demonstrations, or corrections of a policy."""
+    """What to record where: demonstrations, snapshots, or corrections of a policy."""
 
     folder: Path
     policy: Path | None = None  # checkpoint folder; None: the expert acts
+    still: bool = False  # snapshots
 
     def some(self, numbers: Sequence[int]) -> None:
         """Record what is missing of some numbers, in this process."""
-        if self.policy is None:
-            record(self.folder, numbers)
-        else:
+        if self.policy is not None:
             record_corrections(load(self.policy, threads=1), self.folder, numbers)
+        elif self.still:
+            record_snapshots(self.folder, numbers)
+        else:
+            record(self.folder, numbers)
 
     def run(
         self, numbers: range, workers: int, progress: Callable[[int], None] = lambda done: None

@@ -40,8 +40,12 @@ class NanoConfig:
     decoder_layers: int = 3
     dropout: float = 0.0
     vision: str = "small"  # "small": CNN with coordinate channels; "resnet18": ACT's trunk
+    channels: tuple[int, ...] = (32, 64, 128, 128, 128)  # of the small CNN, multiples of 8
     film: bool = True  # the text scales the features of the small CNN
     latent: int = 0  # width of the CVAE's latent; 0: without that branch
+    pool: int = 1  # squares of this size of the last map become one token
+    keypoints: int = 0  # things that each camera points out in a token of their own; 0: none
+    rows_per_query: int = 1  # of the chunk; fewer queries are cheaper
     auxiliary: int = 0  # object coordinates predicted in training only; 0: none
 
     def __post_init__(self) -> None:
@@ -54,6 +58,15 @@ class NanoConfig:
             mistakes.append(f"vision '{self.vision}' is not one of {list(VISIONS)}")
         if self.heads > 0 and self.width % (4 * self.heads):
             mistakes.append(f"width {self.width} must be a multiple of 4 x heads {self.heads}")
+        if len(self.channels) != 5 or any(c < 8 or c % 8 for c in self.channels):
+            mistakes.append(f"channels must be five multiples of 8, got {list(self.channels)}")
+        if self.keypoints and self.vision != "small":
+            mistakes.append(f"keypoints {self.keypoints} need vision 'small', got '{self.vision}'")
+        if self.rows_per_query > 0 and self.horizon % self.rows_per_query:
+            mistakes.append(
+                f"horizon {self.horizon} must be a multiple of rows_per_query "
+                f"{self.rows_per_query}"
+            )
         if len(self.units) != len(self.columns):
             mistakes.append(f"{len(self.units)} units for {len(self.columns)} columns")
         missing = [c for c in self.columns if c not in self.state_entries]
@@ -102,7 +115,7 @@ class NanoConfig:
 
 _COUNTS = (
     "image_px", "horizon", "step_ns", "max_words", "width", "heads", "feedforward",
-    "encoder_layers", "decoder_layers",
+    "encoder_layers", "decoder_layers", "pool", "rows_per_query",
 )  # fmt: skip
 _REQUIRED = (
     "name", "robot", "cameras", "state_stream", "state_entries", "columns", "units", "words",

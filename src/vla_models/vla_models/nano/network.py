@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vla_models.nano.config import NanoConfig
 from vla_models.nano.text import WordEncoder
-from vla_models.nano.vision import build_vision, position_2d, tokens_per_side
+from vla_models.nano.vision import Seen, build_vision, position_2d, tokens_per_side
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +19,7 @@ class Prediction:
 
     actions: Tensor  # (B, T, A), relative to the measured joints
     auxiliary: Tensor | None = None  # (B, auxiliary)
+    heat: Tensor | None = None  # (B, cameras, keypoints, cells + 1), logits
     mean: Tensor | None = None  # (B, latent), CVAE in training only
     log_variance: Tensor | None = None
 
@@ -31,13 +32,14 @@ class NanoVla(nn.Module):
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         width, c = config.width, config
-        side = tokens_per_side(c.vision, c.image_px)
+        side = tokens_per_side(c)
         self.config = config
         self.text = WordEncoder(len(c.words), c.max_words, width)
-        self.cameras = nn.ModuleDict(
-            {name: build_vision(c.vision, width, c.film) for name in c.cameras}
-        )
+        self.cameras = nn.ModuleDict({name: build_vision(c) for name in c.cameras})
         self.camera_embed = nn.Parameter(torch.randn(len(c.cameras), width))
+        self.point_embed: nn.Parameter | None = None
+        if c.keypoints:
+            self.point_embed = nn.Parameter(torch.randn(len(c.cameras), c.keypoints, width))
         self.register_buffer("positions", position_2d(side, width), persistent=False)
         self.text_in = nn.Linear(width, width)
         self.state_in = nn.Linear(len(c.state_entries), width)
@@ -45,10 +47,10 @@ class NanoVla(nn.Module):
         self.token_embed = nn.Parameter(torch.randn(3 + (c.latent > 0), width))
         self.encoder = nn.ModuleList(_EncoderLayer(c) for _ in range(c.encoder_layers))
         self.encoder_norm = nn.LayerNorm(width)
-        self.queries = nn.Parameter(torch.randn(c.horizon, width))
+        self.queries = nn.Parameter(torch.randn(c.horizon // c.rows_per_query, width))
         self.decoder = nn.ModuleList(_DecoderLayer(c) for _ in range(c.decoder_layers))
         self.decoder_norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, len(c.columns))
+        self.head = nn.Linear(width, c.rows_per_query * len(c.columns))
         self.auxiliary = nn.Linear(width, c.auxiliary) if c.auxiliary else None
         self.posterior = _Posterior(c) if c.latent else None
         self.latent_in = nn.Linear(c.latent, width) if c.latent else None
@@ -70,15 +72,24 @@ class NanoVla(nn.Module):
             actions: (B, T, A) normalised; only the CVAE reads it, in training.
         """
         latent, mean, log_variance = self._latent(state, actions)
-        memory, place = self._fuse(images, state, text, latent)
+        seen = [
+            encoder(images[:, i].permute(0, 3, 1, 2).to(state.dtype) / 127.5 - 1.0, text)
+            for i, encoder in enumerate(self.cameras.values())
+        ]
+        memory, place = self._fuse(seen, state, text, latent)
         y = torch.zeros_like(self.queries).expand(len(state), -1, -1)
         for layer in self.decoder:
             y = layer(y, self.queries, memory, place)
         auxiliary = None if self.auxiliary is None else self.auxiliary(memory[:, _READER])
-        return Prediction(self.head(self.decoder_norm(y)), auxiliary, mean, log_variance)
+        actions = self.head(self.decoder_norm(y))
+        actions = actions.reshape(len(state), self.config.horizon, -1)
+        heat = [camera.heat for camera in seen if camera.heat is not None]
+        return Prediction(
+            actions, auxiliary, torch.stack(heat, 1) if heat else None, mean, log_variance
+        )
 
     def _fuse(
-        self, images: Tensor, state: Tensor, text: Tensor, latent: Tensor | None
+        self, seen: list[Seen], state: Tensor, text: Tensor, latent: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Return the memory (B, N, width) and the place of each token (N, width)."""
         text_token = self.text_in(text)
@@ -87,10 +98,12 @@ class NanoVla(nn.Module):
             singles.append(self.latent_in(latent))
         tokens: list[Tensor] = [torch.stack(singles, 1)]
         places: list[Tensor] = [self.token_embed]
-        for i, encoder in enumerate(self.cameras.values()):
-            pixels = images[:, i].permute(0, 3, 1, 2).to(state.dtype) / 127.5 - 1.0
-            tokens.append(encoder(pixels, text).flatten(2).transpose(1, 2))
+        for i, camera in enumerate(seen):
+            tokens.append(camera.tokens)
             places.append(self.positions + self.camera_embed[i])
+            if camera.points is not None and self.point_embed is not None:
+                tokens.append(camera.points)
+                places.append(self.point_embed[i])
         x, place = torch.cat(tokens, 1), torch.cat(places)
         for layer in self.encoder:
             x = layer(x, place)

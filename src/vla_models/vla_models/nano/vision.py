@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vla_models.nano.config import NanoConfig
+from vla_models.nano.keypoints import Keypoints
+
 STRIDE = {"small": 16, "resnet18": 32}
 
 
-def tokens_per_side(vision: str, image_px: int) -> int:
+def tokens_per_side(config: NanoConfig) -> int:
     """Return how many tokens one side of an image gives."""
-    return -(-image_px // STRIDE[vision])
+    return -(-config.image_px // STRIDE[config.vision]) // config.pool
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What one camera gives."""
+
+    tokens: Tensor  # (B, N, W), by rows
+    points: Tensor | None = None  # (B, K, W), one token per keypoint
+    heat: Tensor | None = None  # (B, K, cells + 1), logits; for the loss
 
 
 class SmallCnn(nn.Module):
     """Five convolutions; knows where each pixel is, and (FiLM) what to look for.
 
-    (B, 3, P, P) in -1..1 and the text (B, W) -> (B, W, P/16, P/16).
+    (B, 3, P, P) in -1..1 and the text (B, W) -> tokens of the map of P/16, and one per
+    keypoint, found in maps from P/4 on.
     """
 
-    def __init__(self, width: int, film: bool) -> None:
+    def __init__(self, config: NanoConfig) -> None:
         super().__init__()
+        first, *channels = config.channels
+        width = config.width
         # RGB and two coordinates. No norm here: on the largest map it costs most and gives least.
-        self.first = nn.Conv2d(5, 32, 5, 2, 2)
+        self.first = nn.Conv2d(5, first, 5, 2, 2)
         self.convs = nn.ModuleList(
             nn.Conv2d(before, after, 3, stride, 1, bias=False)
-            for before, after, stride in ((32, 64, 2), (64, 128, 2), (128, 128, 2), (128, 128, 1))
+            for before, after, stride in zip(config.channels, channels, (2, 2, 2, 1), strict=False)
         )
-        channels = (64, 128, 128, 128)
         self.norms = nn.ModuleList(nn.GroupNorm(8, c) for c in channels)
-        self.films = nn.ModuleList(_film(width, c) for c in channels if film)
-        self.out = nn.Conv2d(128, width, 1)
+        self.films = nn.ModuleList(_film(width, c) for c in channels if config.film)
+        self.out = nn.Conv2d(channels[-1], width, config.pool, config.pool)
+        self.points: Keypoints | None = None
+        if config.keypoints:
+            self.points = Keypoints(
+                config.keypoints, (channels[0], channels[1], channels[3]), width
+            )
 
-    def forward(self, image: Tensor, text: Tensor) -> Tensor:
+    def forward(self, image: Tensor, text: Tensor) -> Seen:
         x = F.relu(self.first(torch.cat([image, _coordinates(image)], 1)))
+        maps: list[Tensor] = []
         last = len(self.convs) - 1
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             y = norm(conv(x))
@@ -42,8 +64,11 @@ class SmallCnn(nn.Module):
                 scale, shift = self.films[i](text)[:, :, None, None].chunk(2, 1)
                 y = y * (1 + scale) + shift
             x = F.relu(x + y) if i == last else F.relu(y)
-        tokens: Tensor = self.out(x)
-        return tokens
+            maps.append(x)
+        tokens = self.out(x).flatten(2).transpose(1, 2)
+        if self.points is None:
+            return Seen(tokens)
+        return Seen(tokens, *self.points([maps[0], maps[1], maps[3]]))
 
 
 def _film(width: int, channels: int) -> nn.Linear:
@@ -110,7 +135,7 @@ class ResNet18(nn.Module):
     The text is not looked at. Source: torchvision models/resnet.py; lerobot ACT.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = FrozenBatchNorm(64)
@@ -118,18 +143,17 @@ class ResNet18(nn.Module):
         self.layer2 = nn.Sequential(_Block(64, 128, 2), _Block(128, 128, 1))
         self.layer3 = nn.Sequential(_Block(128, 256, 2), _Block(256, 256, 1))
         self.layer4 = nn.Sequential(_Block(256, 512, 2), _Block(512, 512, 1))
-        self.out = nn.Conv2d(512, width, 1)
+        self.out = nn.Conv2d(512, config.width, config.pool, config.pool)
 
-    def forward(self, image: Tensor, text: Tensor) -> Tensor:
+    def forward(self, image: Tensor, text: Tensor) -> Seen:
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(image))), 3, 2, 1)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        tokens: Tensor = self.out(x)
-        return tokens
+        return Seen(self.out(x).flatten(2).transpose(1, 2))
 
 
-def build_vision(vision: str, width: int, film: bool) -> nn.Module:
+def build_vision(config: NanoConfig) -> nn.Module:
     """Return the encoder of one camera."""
-    return ResNet18(width) if vision == "resnet18" else SmallCnn(width, film)
+    return ResNet18(config) if config.vision == "resnet18" else SmallCnn(config)
 
 
 def position_2d(side: int, width: int) -> Tensor:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vla_models.training.episodes import Episode
+
 Images = NDArray[np.uint8]
 
 
@@ -20,12 +22,19 @@ class Augmentation:
     contrast: float = 0.15
     tint: float = 0.06  # of each colour channel
 
-    def frame(self, images: Images, frame: int, rng: np.random.Generator) -> Images:
-        """Return the images of a frame (cameras, P, P, 3), late and shifted at random."""
-        cameras = images.shape[1]
-        shown = np.where(rng.random(cameras) < self.late, max(frame - 1, 0), frame)
+    def frame(
+        self, episode: Episode, frame: int, rng: np.random.Generator
+    ) -> tuple[Images, NDArray[np.float64]]:
+        """Return the images of a frame (cameras, P, P, 3), late and shifted at random.
+
+        And how far each was shifted right and down (cameras, 2), as a share of the image.
+        """
+        images = episode.images
+        cameras, before = images.shape[1], max(frame - 1, 0) if episode.sequence else frame
+        shown = np.where(rng.random(cameras) < self.late, before, frame)
         shifts = rng.integers(-self.shift_px, self.shift_px + 1, size=(cameras, 2))
-        return np.stack([_shifted(images[shown[c], c], *shifts[c]) for c in range(cameras)])
+        moved = np.stack([_shifted(images[shown[c], c], *shifts[c]) for c in range(cameras)])
+        return moved, shifts[:, ::-1] / images.shape[2]
 
     def colours(self, images: Images, rng: np.random.Generator) -> Images:
         """Return a batch (B, cameras, P, P, 3) with other light, the same for all cameras."""

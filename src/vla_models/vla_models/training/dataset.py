@@ -40,6 +40,7 @@ class Batch:
     actions: Tensor  # (B, T, A)
     valid: Tensor  # (B, T)
     objects: Tensor  # (B, O)
+    pixels: Tensor  # (B, cameras, K, 2) shares of the image, NaN: not there
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
@@ -99,7 +100,7 @@ class Dataset:
         """Draw a batch; without augmentation frames are taken as they are."""
         drawn = self._frames[np.searchsorted(self._shares, rng.random(size))]
         parts = [self._frame(e, f, rng, augmentation, reword) for e, f in drawn.tolist()]
-        images, state, words, targets, valid, objects = (
+        images, state, words, targets, valid, objects, pixels = (
             np.stack(part) for part in zip(*parts, strict=True)
         )
         anchors = state[:, list(self._config.anchor_indices)]
@@ -112,6 +113,7 @@ class Dataset:
             actions=torch.from_numpy(statistics.relative(targets, anchors)),
             valid=torch.from_numpy(valid),
             objects=torch.from_numpy((objects - self._object_mean) / self._object_scale).float(),
+            pixels=torch.from_numpy(pixels).float(),
         )
 
     def _frame(
@@ -123,13 +125,13 @@ class Dataset:
         reword: Reword | None,
     ) -> tuple[NDArray, ...]:
         episode = self.episodes[number]
-        if augmentation is None:
-            images = episode.images[frame]
-        else:
-            images = augmentation.frame(episode.images, frame, rng)
+        images, pixels = episode.images[frame], episode.pixels[frame]
+        if augmentation is not None:
+            images, moved = augmentation.frame(episode, frame, rng)
+            pixels = pixels + moved[:, None]
         instruction = episode.instruction if reword is None else reword(episode.instruction, rng)
         words = np.array(self._vocabulary.indices(instruction))
         return (
             images, episode.state[frame], words, episode.targets[frame], episode.valid[frame],
-            episode.objects[frame],
+            episode.objects[frame], pixels,
         )  # fmt: skip

@@ -16,7 +16,10 @@ from vla_core.errors import ConfigurationError
 
 @dataclass(frozen=True, eq=False)
 class Episode:
-    """One demonstration at the network's rate: frame k is one step after frame k - 1."""
+    """One demonstration at the network's rate: frame k is one step after frame k - 1.
+
+    Or, if it is no `sequence`, frames that have only the instruction in common.
+    """
 
     instruction: str
     images: NDArray[np.uint8]  # (N, cameras, P, P, 3) RGB, resized by `prepare_image`
@@ -24,10 +27,15 @@ class Episode:
     targets: NDArray[np.float32]  # (N, T, A) absolute, SI; row i of frame k is due i steps later
     valid: NDArray[np.bool_]  # (N, T) False: not the demonstrator's doing, never learned
     objects: NDArray[np.float32]  # (N, O) for the auxiliary loss; O may be 0
+    # (N, cameras, K, 2) where each camera has K things: right and down, shares of the image; NaN
+    # where it does not have them. K may be 0.
+    pixels: NDArray[np.float32]
+    sequence: bool = True
 
     def __post_init__(self) -> None:
         frames = len(self.images)
-        lengths = [len(x) for x in (self.state, self.targets, self.valid, self.objects)]
+        others = (self.state, self.targets, self.valid, self.objects, self.pixels)
+        lengths = [len(x) for x in others]
         if any(length != frames for length in lengths):
             raise ConfigurationError(f"episode: {frames} images, but arrays of {lengths} frames")
 
@@ -61,7 +69,8 @@ class EpisodeStore:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 values = {name: arrays[name] for name in arrays.files}
-            return Episode(instruction=str(values.pop("instruction")), **values)
+            instruction, sequence = str(values.pop("instruction")), bool(values.pop("sequence"))
+            return Episode(instruction=instruction, sequence=sequence, **values)
         except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
             raise ConfigurationError(
                 f"episode {path}: {error}. Delete it to record it anew."

@@ -1,7 +1,7 @@
 """Episodes to and from LeRobot v3 datasets, so that any recorded robot can be learned from.
 
-A dataset of ours also carries the expert's chunk and the object positions of each frame; any
-other gives its actions: the chunk of a frame is then what was done from it on.
+A dataset of ours also carries the expert's chunk and where the objects are; any other gives its
+actions: the chunk of a frame is then what was done from it on.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from vla_models.training.episodes import Episode
 
 STATE, ACTION, IMAGES = "observation.state", "action", "observation.images."
 TARGETS, VALID, OBJECTS = "expert.targets", "expert.valid", "expert.objects"
+PIXELS = "expert.pixels"
 
 
 def write_lerobot(episodes: Iterable[Episode], root: Path, config: NanoConfig) -> int:
@@ -60,9 +61,11 @@ def read_lerobot(root: Path, config: NanoConfig) -> Iterator[Episode]:
             targets = targets.reshape(-1, config.horizon, action.shape[1])
             valid = dataset.column(VALID)[rows] > 0.5
             objects = dataset.column(OBJECTS)[rows]
+            pixels = dataset.column(PIXELS)[rows].reshape(len(valid), len(config.cameras), -1, 2)
         else:
             targets, valid = chunks_of(action[rows], config.horizon)
             objects = np.zeros((len(targets), config.auxiliary), np.float32)
+            pixels = np.zeros((len(targets), len(config.cameras), 0, 2), np.float32)
         yield Episode(
             instruction=part.tasks[0],
             images=_images(dataset, index, config),
@@ -70,6 +73,7 @@ def read_lerobot(root: Path, config: NanoConfig) -> Iterator[Episode]:
             targets=targets.astype(np.float32),
             valid=valid,
             objects=objects.astype(np.float32),
+            pixels=pixels.astype(np.float32),
         )
 
 
@@ -92,6 +96,7 @@ def _features(episode: Episode, config: NanoConfig) -> dict[str, Feature]:
         TARGETS: vector(rows),
         VALID: vector([f"row.{row}" for row in range(config.horizon)]),
         OBJECTS: vector([f"object.{i}" for i in range(episode.objects.shape[1])]),
+        PIXELS: vector([f"pixel.{i}" for i in range(episode.pixels[0].size)]),
     }
 
 
@@ -106,6 +111,7 @@ def _write(writer: DatasetWriter, episode: Episode, config: NanoConfig) -> None:
             TARGETS: episode.targets[k].reshape(-1),
             VALID: episode.valid[k].astype(np.float32),
             OBJECTS: episode.objects[k],
+            PIXELS: episode.pixels[k].reshape(-1),
         }
         writer.add_frame(frame, episode.instruction)
     writer.end_episode()
@@ -132,5 +138,10 @@ def _check(dataset: Dataset, config: NanoConfig) -> None:
     missing = [c for c in config.cameras if IMAGES + c not in dataset.features]
     if missing:
         mistakes.append(f"no images of {missing}; it has {sorted(dataset.features)}")
+    if config.keypoints and PIXELS not in dataset.features:
+        mistakes.append(
+            f"nothing says where the {config.keypoints} keypoints are ('{PIXELS}' is missing): "
+            "train a network with keypoints 0 on it"
+        )
     if mistakes:
         raise ConfigurationError(f"dataset {dataset.root}: " + "; ".join(mistakes))

@@ -17,6 +17,7 @@ class Row:
     loss: float
     action: float  # mean absolute error, in scales of the actions
     auxiliary: float
+    keypoints: float  # cross entropy of the heat maps, 0 is perfect
     divergence: float
     validation: float  # action error of the averaged weights on held-out episodes; NaN: not now
     learning_rate: float
@@ -63,6 +64,8 @@ def plot_log(rows: list[Row], path: Path) -> None:
     steps = [row.step for row in rows]
     axes.plot(steps, [row.action for row in rows], label="actions, training", linewidth=1)
     axes.plot(steps, [row.auxiliary for row in rows], label="objects, training", linewidth=1)
+    if any(row.keypoints for row in rows):
+        axes.plot(steps, [r.keypoints for r in rows], label="keypoints [nat]", linewidth=1)
     checked = [row for row in rows if row.validation == row.validation]
     axes.plot(
         [r.step for r in checked], [r.validation for r in checked], "o-",
