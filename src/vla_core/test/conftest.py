@@ -209,6 +209,7 @@ class Rig:
     now_ns: int = 0
     latency_ns: int = 100 * MS
     rows: int = 32
+    row_ns: int = ROW
     is_answering: bool = True
     is_measuring: bool = True
     is_leasing: bool = True
@@ -226,7 +227,7 @@ class Rig:
             "policy": "p",
             "columns": self.contract.columns,
             "horizon": self.rows,
-            "step_ns": ROW,
+            "step_ns": self.row_ns,
             "horizon_rows": 16,
         }
         return Task(**{**values, **changes}, execution=execution)
@@ -237,11 +238,11 @@ class Rig:
         self.executor.begin_task(self.task(**changes), self.now_ns)
 
     def chunk(self, start_ns: int, **changes: Any) -> ActionChunk:
-        times = (start_ns + np.arange(self.rows) * ROW) * 1e-9
+        times = (start_ns + np.arange(self.rows) * self.row_ns) * 1e-9
         values: dict[str, Any] = {
             "values": self.reference(times),
             "start_ns": start_ns,
-            "step_ns": ROW,
+            "step_ns": self.row_ns,
             "columns": self.contract.columns,
         }
         return ActionChunk(**{**values, **changes})
