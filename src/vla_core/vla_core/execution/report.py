@@ -5,35 +5,23 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 
-from vla_core.execution.counters import Counters
-from vla_core.execution.modes import TABLE, Standing
-from vla_core.execution.plan import Plan
-from vla_core.execution.smoothness import SmoothnessMeter
-from vla_core.execution.trigger import RequestTrigger
-from vla_core.execution.values import Snapshot, Task
+from vla_core.execution.modes import TABLE
+from vla_core.execution.session import Session
+from vla_core.execution.values import Snapshot
 from vla_core.metrics import JitterMeter
-from vla_core.types import Epoch
 
 
-def make_snapshot(
-    now_ns: int,
-    epoch: Epoch,
-    standing: Standing,
-    task: Task | None,
-    trigger: RequestTrigger | None,
-    plan: Plan | None,
-    smoothness: SmoothnessMeter,
-    jitter: JitterMeter,
-    counters: Counters,
-) -> Snapshot:
+def make_snapshot(now_ns: int, session: Session, jitter: JitterMeter) -> Snapshot:
     """Return everything `ExecutorState` carries."""
     nan = math.nan
+    task, trigger, plan = session.task, session.trigger, session.pilot.plan
+    smoothness = session.pilot.smoothness
     reason = trigger.synchronous_reason if task is not None and trigger is not None else ""
     latency = trigger.latency.quantile if trigger is not None else lambda _: nan
     return Snapshot(
-        epoch=epoch,
-        mode=TABLE[standing.condition].mode,
-        reason=standing.reason,
+        epoch=session.epoch,
+        mode=TABLE[session.standing.condition].mode,
+        reason=session.standing.reason,
         task_id=task.task_id if task is not None else "",
         instruction=task.instruction if task is not None else "",
         policy=task.policy if task is not None else "",
@@ -53,5 +41,5 @@ def make_snapshot(
         latency_p99=latency(0.99),
         tick_error_p50=jitter.quantile(0.5),
         tick_error_p99=jitter.quantile(0.99),
-        **asdict(counters),
+        **asdict(session.counters),
     )
