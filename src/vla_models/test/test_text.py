@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
-from vla_models.nano.text import TextCache, Vocabulary, collect, split
+from vla_models.nano.text import Vocabulary, collect, split
 
 
 def test_words_are_lower_case_without_punctuation() -> None:
@@ -23,29 +21,3 @@ def test_long_instructions_are_cut() -> None:
 
 def test_the_vocabulary_does_not_depend_on_the_order_of_instructions() -> None:
     assert collect(["b a", "c a"]) == collect(["c a", "b a"]) == ("a", "b", "c")
-
-
-def test_an_instruction_is_encoded_once_however_it_is_typed() -> None:
-    calls: list[str] = []
-
-    def encode(instruction: str) -> torch.Tensor:
-        calls.append(instruction)
-        return torch.zeros(1)
-
-    cache = TextCache(encode)
-    for text in ("Put it there", "put it there!", "put  it there"):
-        cache(text)
-    assert len(calls) == 1
-
-
-def test_the_cache_forgets_what_was_used_least_recently() -> None:
-    calls: list[str] = []
-
-    def encode(instruction: str) -> torch.Tensor:
-        calls.append(instruction)
-        return torch.zeros(1)
-
-    cache = TextCache(encode, size=2)
-    for text in ("a", "b", "a", "c", "a", "b"):
-        cache(text)
-    assert calls == ["a", "b", "c", "b"]

@@ -16,9 +16,10 @@ from vla_core.errors import InferenceError
 from vla_core.ports import ImageSpec, PolicySpec
 from vla_core.types import ActionChunk, Observation, Prefix
 from vla_hosting.options import read_options
+from vla_hosting.text import TextCache
 from vla_models.nano.checkpoint import Checkpoint, load_checkpoint
 from vla_models.nano.processor import Processor, Sample
-from vla_models.nano.text import TextCache, Vocabulary, split
+from vla_models.nano.text import Vocabulary, split
 
 
 class NanoPolicy:
@@ -36,7 +37,7 @@ class NanoPolicy:
         self._network = checkpoint.network
         self._processor = Processor(checkpoint.config, checkpoint.statistics)
         self._vocabulary = Vocabulary(checkpoint.config.words, checkpoint.config.max_words)
-        self._text = TextCache(self._encode_text)
+        self._texts = TextCache()
         self._spec = _spec(checkpoint)
 
     @property
@@ -62,7 +63,9 @@ class NanoPolicy:
         self._spec.validate(observation)
         started = perf_counter_ns()
         with torch.inference_mode():
-            text = self._text(observation.instruction)
+            text = torch.tensor(
+                self._texts.encode(self._spec.name, observation.instruction, self._encode_text)
+            )
             read = perf_counter_ns()
             sample = self._processor.encode(observation)
             prepared = perf_counter_ns()
@@ -97,9 +100,10 @@ class NanoPolicy:
         actions: np.ndarray = prediction.actions[0].numpy()
         return actions
 
-    def _encode_text(self, instruction: str) -> Tensor:
+    def _encode_text(self, instruction: str) -> np.ndarray:
         words = torch.tensor([self._vocabulary.indices(instruction)])
-        return self._network.encode_text(words)
+        feature: np.ndarray = self._network.encode_text(words).numpy()
+        return feature
 
 
 @dataclass(frozen=True)

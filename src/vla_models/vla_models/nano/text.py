@@ -1,10 +1,9 @@
-"""Instructions to vectors: learned words, encoded once per instruction and then cached."""
+"""Instructions to vectors: learned words."""
 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -55,25 +54,3 @@ class WordEncoder(nn.Module):
         x = (x + self.mix(x)) * known
         pooled: Tensor = self.out(x.sum(1) / known.sum(1).clamp(min=1.0))
         return pooled
-
-
-class TextCache:
-    """Least recently used features by normalised instruction.
-
-    Only the text encoder's output can be cached: the fusion encoder mixes it with each frame.
-    """
-
-    def __init__(self, encode: Callable[[str], Tensor], size: int = 256) -> None:
-        self._encode = encode
-        self._size = size
-        self._features: OrderedDict[str, Tensor] = OrderedDict()
-
-    def __call__(self, instruction: str) -> Tensor:
-        """Return the feature of an instruction, computed on first sight."""
-        key = " ".join(split(instruction))
-        if key not in self._features:
-            self._features[key] = self._encode(instruction)
-            if len(self._features) > self._size:
-                self._features.popitem(last=False)
-        self._features.move_to_end(key)
-        return self._features[key]
