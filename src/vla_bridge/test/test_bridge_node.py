@@ -20,7 +20,8 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_bridge.bridge import BridgeNode
-from vla_bridge.bridge_node import RelayNode, RelayParams, starting_now
+from vla_bridge.bridge_node import RelayNode, RelayParams
+from vla_bridge.relays import starting_now
 from vla_core.contract import load_contract
 from vla_core.errors import ConfigurationError
 from vla_interfaces.msg import EmergencyStop

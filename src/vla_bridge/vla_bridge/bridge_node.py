@@ -7,7 +7,6 @@ controller or a base that takes a Twist. The robot publishes its own joint state
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,16 +19,12 @@ from trajectory_msgs.msg import JointTrajectory
 
 from vla_bridge.bridge import BridgeNode, BridgeParams, Floats
 from vla_bridge.channels import Channel
+from vla_bridge.relays import repeated_twist, starting_now
 from vla_core.errors import ConfigurationError
-from vla_core.types import NS_PER_S
 from vla_ros import qos
-from vla_ros.joints import floats_msg, trajectory_arrays, trajectory_msg, twist_msg
+from vla_ros.joints import floats_msg
 from vla_ros.parameters import param
 from vla_ros.run import run_node
-from vla_ros.stamps import time_ns
-
-# Zeros are repeated for this long after a stop, then the topic is left to others (twist_mux).
-ZEROS_FOR_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,25 +45,25 @@ class RelayNode(BridgeNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("bridge", **options)
         self._writers: list[Callable[[Floats, Floats], None]] = []
-        self._forward: dict[str, tuple[Channel, Publisher]] = {}
+        self._forward: dict[str, Publisher] = {}
         channels = {channel.name: channel for channel in self.channels}
         self._check_relays(channels)
         for name, topic in pairs(self.params.trajectory_relays):
             publisher = self.create_lifecycle_publisher(JointTrajectory, topic, qos.COMMAND)
-            self._forward[name] = (channels[name], publisher)
+            self._forward[name] = publisher
         for name, topic in pairs(self.params.position_relays):
             publisher = self.create_lifecycle_publisher(Float64MultiArray, topic, qos.COMMAND)
             self._writers.append(_positions(channels[name], publisher))
         for name, topic in pairs(self.params.twist_relays):
             publisher = self.create_lifecycle_publisher(Twist, topic, qos.COMMAND)
-            self._writers.append(_twist(channels[name], publisher))
+            self._writers.append(repeated_twist(channels[name], publisher))
 
     def accepted(self, channel: Channel, msg: Any, now_ns: int) -> None:
         """Pass a trajectory on at once: its receiver plays it, tail included, by itself."""
         if channel.name in self._forward:
             relayed = starting_now(msg, channel.output.columns, now_ns)
             if relayed is not None:
-                self._forward[channel.name][1].publish(relayed)
+                self._forward[channel.name].publish(relayed)
 
     def write(self, positions: Floats, velocities: Floats) -> None:
         for writer in self._writers:
@@ -118,30 +113,6 @@ def pairs(entries: tuple[str, ...]) -> list[tuple[str, str]]:
     return [(parts[0], parts[1]) for parts in split]
 
 
-def starting_now(
-    msg: JointTrajectory, columns: tuple[str, ...], now_ns: int
-) -> JointTrajectory | None:
-    """Return a trajectory stamped 0 (starts on arrival) with the points that are still to come.
-
-    Joint trajectory controllers drop what a stamp puts into the past, so the time that has gone
-    by is taken off here. None: all of it is past.
-    """
-    times, positions, velocities, accelerations = trajectory_arrays(msg, columns)
-    late_ns = now_ns - time_ns(msg.header.stamp) if time_ns(msg.header.stamp) else 0
-    times = times - max(0, late_ns)
-    ahead = times > 0
-    if not ahead.any():
-        return None
-    return trajectory_msg(
-        0,
-        columns,
-        times[ahead].tolist(),
-        positions[ahead],
-        velocities[ahead],
-        accelerations[ahead],
-    )
-
-
 def _positions(channel: Channel, publisher: Publisher) -> Callable[[Floats, Floats], None]:
     is_position = np.array([column.is_position for column in channel.columns])
 
@@ -150,23 +121,6 @@ def _positions(channel: Channel, publisher: Publisher) -> Callable[[Floats, Floa
         values = np.where(is_position, q, v)
         if np.isfinite(values).all():
             publisher.publish(floats_msg(values))
-
-    return write
-
-
-def _twist(channel: Channel, publisher: Publisher) -> Callable[[Floats, Floats], None]:
-    zeros_since_ns: int | None = 0
-
-    def write(positions: Floats, velocities: Floats) -> None:
-        nonlocal zeros_since_ns
-        values = velocities[channel.index]
-        now = time.monotonic_ns()
-        if values.any():
-            zeros_since_ns = None
-        elif zeros_since_ns is None:
-            zeros_since_ns = now
-        if zeros_since_ns is None or now - zeros_since_ns < ZEROS_FOR_S * NS_PER_S:
-            publisher.publish(twist_msg(channel.output.fields, values))
 
     return write
 
