@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 
 SCENES = {
     "tabletop": "vla_scenes.tabletop:TabletopScene",
+    "hsr_room": "vla_scenes.hsr.scene:HsrScene",
 }
 
 
