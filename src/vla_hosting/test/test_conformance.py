@@ -15,9 +15,10 @@ from vla_core.ports import Policy
 from vla_hosting.loading import load_policy
 from vla_hosting.recording import RecordedPolicy
 from vla_testing.policies import HoldPolicy
-from vla_testing.policy_conformance import PolicyConformance
+from vla_testing.policy_conformance import PolicyConformance, PrefixConformance
 
 HOLD = "scripted:vla_testing.policies:HoldPolicy"
+FLOW = "scripted:vla_testing.flow_policy:FlowPolicy"
 WORKER = {"name": "tested", "robot": "mini", "uri": f"worker:{sys.executable}:{HOLD}"}
 
 
@@ -91,3 +92,40 @@ class TestWorker(_Adapter):
         policy = self.make_policy()
         yield policy
         policy.close()
+
+
+class _Continuing(_Adapter, PrefixConformance):
+    uri = FLOW
+
+
+class TestGuidedByTheJacobian(_Continuing):
+    keys = {"options": {"method": "jacobian"}}  # noqa: RUF012
+
+
+class TestGuidedByTheIdentity(_Continuing):
+    keys = {"options": {"method": "identity"}}  # noqa: RUF012
+
+
+class TestTrainedPrefix(_Continuing):
+    tolerance = 1e-9
+    keys = {"options": {"method": "trained"}}  # noqa: RUF012
+
+
+class TestConvertedPrefix(_Continuing):
+    """In degrees, relative to the state, in another order: what it continues is the same."""
+
+    keys = {  # noqa: RUF012
+        "conversions": [
+            {"relative_to_state": {"stream": "joints", "columns": ["lift"]}},
+            {"units": {"pan": "deg"}},
+        ]
+    }
+
+
+class TestRemotePrefix(_Continuing, TestRemote):
+    uri = FLOW
+
+    def make_policy(self) -> Policy:
+        config = self.configure(FLOW, **self.keys)
+        address = self.serve(load_policy(config, self.contract, self.tmp_path))
+        return load_policy(self.configure(address), self.contract, self.tmp_path)

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vla_core.contract import ACTION_MAX, Contract, check
-from vla_core.errors import ConfigurationError, InferenceError, MismatchError
+from vla_core.errors import ConfigurationError, MismatchError
 from vla_core.ports import ImageSpec, PolicySpec
 from vla_core.types import ActionChunk, Observation, Prefix
 from vla_hosting.transforms import ConvertedPolicy, build_chain, parse_unit
@@ -175,15 +175,19 @@ def test_a_prefix_goes_in_as_the_deltas_that_would_come_out_as_it(
     np.testing.assert_allclose(values(converted), rows, atol=1e-12)
 
 
-def test_accumulated_deltas_continue_no_prefix_of_another_instant(
+def test_the_first_row_of_a_later_prefix_has_no_accumulated_delta(
     contract: Contract, configure: Any
 ) -> None:
     arguments = {"stream": "joints", "columns": ["pan"]}
-    policy = convert(
-        Echo(images={}), contract, configure, conversions=[{"accumulated": arguments}]
-    )
-    with pytest.raises(InferenceError, match="starts at 7 ns"):
-        policy.infer(observed(), prefix_of([[0.0] * 3], start_ns=7))
+    policy = Echo(images={})
+    converted = convert(policy, contract, configure, conversions=[{"accumulated": arguments}])
+    rows = [[0.3, 0.4, 0.5], [0.7, 0.4, 0.1]]
+    converted.infer(observed(), prefix_of(rows, start_ns=7_000))
+    assert policy.prefix is not None
+    np.testing.assert_allclose(policy.prefix.values, [[0.4, 0.4, 0.1]])
+    assert policy.prefix.start_ns == 7_000 + policy.prefix.step_ns
+    converted.infer(observed(), prefix_of(rows[:1], start_ns=7_000))
+    assert policy.prefix is None
 
 
 @pytest.mark.skipif(find_spec("cv2") is None, reason="no OpenCV: nothing can be resized")

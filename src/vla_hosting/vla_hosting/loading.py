@@ -14,7 +14,7 @@ from vla_core.contract import Contract, PolicyConfig, check
 from vla_core.errors import ConfigurationError
 from vla_core.ports import Policy
 from vla_hosting.transforms import ConvertedPolicy, build_chain
-from vla_hosting.wrappers import CheckedPolicy, LatencyPolicy, TimedPolicy
+from vla_hosting.wrappers import AlignedPolicy, CheckedPolicy, LatencyPolicy, TimedPolicy
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def open_raw(config: PolicyConfig, contract: Contract, root: Path) -> Policy:
 def wrap(policy: Policy, config: PolicyConfig, contract: Contract) -> Policy:
     """Return the policy in the robot's words, timed and checked."""
     converted = ConvertedPolicy(policy, build_chain(config, contract, policy.spec))
-    return CheckedPolicy(TimedPolicy(converted))
+    return CheckedPolicy(TimedPolicy(AlignedPolicy(converted, contract)))
 
 
 def find_adapter(scheme: str, policy: str) -> str:

@@ -9,9 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from vla_core.contract import Contract
 from vla_core.errors import ChunkError, InferenceError, MismatchError, VlaError
 from vla_core.ports import Policy, PolicySpec
 from vla_core.types import NS_PER_S, ActionChunk, Observation, Prefix
+from vla_hosting.rtc import align
 
 HOSTING = "hosting"  # stage: what hosting adds to the policy's own stages
 
@@ -113,10 +115,16 @@ def check_request(spec: PolicySpec, observation: Observation, prefix: Prefix | N
             f"policy '{spec.name}' cannot continue a prefix; choose another join, "
             "or a policy that accepts one"
         )
-    if prefix.values.ndim != 2 or prefix.values.shape[1] != len(spec.columns):
+    shape = prefix.values.shape
+    if len(shape) != 2 or shape[1] != len(spec.columns) or not shape[0]:
         raise MismatchError(
-            f"policy '{spec.name}': prefix expected (T, {len(spec.columns)}), "
-            f"got {prefix.values.shape}"
+            f"policy '{spec.name}': prefix expected (T, {len(spec.columns)}), got {shape}"
+        )
+    if not np.isfinite(prefix.values).all():
+        raise MismatchError(f"policy '{spec.name}': prefix has NaN or infinity among its values")
+    if prefix.step_ns <= 0:
+        raise MismatchError(
+            f"policy '{spec.name}': prefix expected a step above 0 ns, got {prefix.step_ns}"
         )
 
 
@@ -128,7 +136,7 @@ def check_chunk(
     Raises:
         ChunkError: it is not; shape and NaN are refused by `ActionChunk` itself.
     """
-    rows = 0 if prefix is None else len(prefix.values)
+    rows = 0 if prefix is None else spec.horizon  # its knots may lie closer than our rows
     promises = (
         (chunk.columns == spec.columns, "columns", list(spec.columns), list(chunk.columns)),
         (chunk.step_ns == spec.step_ns, "step [ns]", spec.step_ns, chunk.step_ns),
@@ -144,6 +152,21 @@ def check_chunk(
     for is_kept, what, expected, found in promises:
         if not is_kept:
             raise ChunkError(f"policy '{spec.name}': {what}: expected {expected}, got {found}")
+
+
+class AlignedPolicy(Wrapper):
+    """Gives the policy a plan on the policy's own rows, whatever rows the plan came in."""
+
+    def __init__(self, policy: Policy, contract: Contract) -> None:
+        super().__init__(policy)
+        self._columns = contract.action.columns
+
+    def infer(self, observation: Observation, prefix: Prefix | None = None) -> ActionChunk:
+        """Ask the policy inside; a plan that has none of its rows is no plan."""
+        if prefix is not None:
+            spec = self.spec
+            prefix = align(prefix, observation.as_of_ns, spec.step_ns, spec.horizon, self._columns)
+        return super().infer(observation, prefix)
 
 
 class TimedPolicy(Wrapper):

@@ -128,6 +128,103 @@ class PolicyConformance:
             policy.infer(policy.spec.example())
 
 
+class PrefixConformance(PolicyConformance):
+    """And what every policy must do that says it accepts a prefix (real-time chunking)."""
+
+    tolerance = 0.02  # of rows that are continued [SI]; a policy that keeps them exactly: 0
+    rows = 6  # of the plan that is continued; four of them are committed
+
+    def test_says_that_it_accepts_a_prefix(self, policy: Policy) -> None:
+        assert policy.spec.accepts_prefix
+        assert policy.infer(policy.spec.example()).prefix_rows == 0
+
+    def test_continues_its_own_plan_from_a_later_observation(self, policy: Policy) -> None:
+        plan, later = self._plan(policy)
+        chunk = policy.infer(later, plan)
+        assert chunk.start_ns == later.as_of_ns
+        assert 1 <= chunk.prefix_rows <= 4
+        kept = slice(0, chunk.prefix_rows)
+        np.testing.assert_allclose(chunk.values[kept], plan.values[kept], atol=self.tolerance)
+
+    def test_reads_a_plan_between_its_own_rows(self, policy: Policy) -> None:
+        """Knots as an executor sends them: on the rows of the chunk before."""
+        plan, later = self._plan(policy)
+        step_ns = plan.step_ns
+        early = replace(plan, start_ns=plan.start_ns - step_ns // 2)
+        chunk = policy.infer(later, early)
+        assert chunk.prefix_rows >= 1
+        between = (plan.values[:-1] + plan.values[1:]) / 2
+        widest = float(np.abs(np.diff(plan.values, axis=0)).max())
+        off = np.abs(chunk.values[: chunk.prefix_rows] - between[: chunk.prefix_rows])
+        assert off.max() <= self.tolerance + widest  # grippers are held: up to half a step
+
+    def test_a_plan_that_has_ended_changes_nothing(self, policy: Policy) -> None:
+        plan, later = self._plan(policy)
+        policy.reset()
+        alone = policy.infer(later)
+        policy.reset()
+        past = replace(plan, start_ns=plan.start_ns - 1000 * plan.step_ns)
+        np.testing.assert_array_equal(policy.infer(later, past).values, alone.values)
+
+    def test_rows_beyond_its_chunk_change_nothing(self, policy: Policy) -> None:
+        plan, later = self._plan(policy)
+        horizon = policy.spec.horizon
+        values = np.repeat(plan.values[:1], horizon, axis=0)
+        policy.reset()
+        short = policy.infer(later, replace(plan, values=values))
+        policy.reset()
+        beyond = np.concatenate([values, values[:3] + 1.0])
+        long = policy.infer(later, replace(plan, values=beyond))
+        np.testing.assert_array_equal(short.values, long.values)
+
+    def test_one_row_is_enough_and_the_rest_stays_free(self, policy: Policy) -> None:
+        """Rows that do not exist are not filled in: the end is nearer to a free end."""
+        plan, later = self._plan(policy)
+        far = plan.values + 0.2
+        policy.reset()
+        free = policy.infer(later).values
+        policy.reset()
+        one = policy.infer(later, replace(plan, values=far[:1])).values
+        policy.reset()
+        many = np.repeat(far[:1], policy.spec.horizon, axis=0)
+        whole = policy.infer(later, replace(plan, values=many)).values
+        assert np.abs(one[-1] - free[-1]).max() <= np.abs(whole[-1] - free[-1]).max()
+
+    def test_says_the_same_for_the_same_plan_after_a_reset(self, policy: Policy) -> None:
+        plan, later = self._plan(policy)
+        policy.reset()
+        first = policy.infer(later, plan)
+        policy.reset()
+        np.testing.assert_array_equal(policy.infer(later, plan).values, first.values)
+
+    def test_leaves_the_plan_as_it_is(self, policy: Policy) -> None:
+        plan, later = self._plan(policy)
+        plan.values.flags.writeable = False
+        policy.infer(later, plan)
+
+    @pytest.mark.parametrize("bad", ["narrow", "empty", "nan"])
+    def test_refuses_a_plan_that_is_none(self, policy: Policy, bad: str) -> None:
+        plan, later = self._plan(policy)
+        values = {
+            "narrow": plan.values[:, 1:],
+            "empty": plan.values[:0],
+            "nan": np.full_like(plan.values, np.nan),
+        }[bad]
+        with pytest.raises(VlaError, match="prefix"):
+            policy.infer(later, replace(plan, values=values))
+        assert policy.infer(later, plan).horizon >= 1
+
+    def _plan(self, policy: Policy) -> tuple[Prefix, Observation]:
+        """Return the rest of a first chunk as an executor would, and the observation after it."""
+        policy.reset()
+        before = policy.infer(replace(policy.spec.example(), as_of_ns=AS_OF_NS))
+        step_ns = before.step_ns
+        later = replace(policy.spec.example(), as_of_ns=AS_OF_NS + 2 * step_ns)
+        values = before.values[2 : 2 + self.rows].copy()
+        until_ns = later.as_of_ns + 4 * step_ns
+        return Prefix(values, later.as_of_ns, step_ns, until_ns), later
+
+
 def _example(policy: Policy) -> Observation:
     return policy.spec.example()
 

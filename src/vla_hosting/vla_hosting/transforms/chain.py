@@ -25,8 +25,8 @@ class Transform(Protocol):
         """Take an observation inside."""
         ...
 
-    def prefix(self, prefix: Prefix, observation: Observation) -> Prefix:
-        """Take a prefix inside; ``observation`` is the one outside."""
+    def prefix(self, prefix: Prefix, observation: Observation) -> Prefix | None:
+        """Take a prefix inside, None if nothing is left; ``observation`` is the one outside."""
         ...
 
     def chunk(self, chunk: ActionChunk, observation: Observation) -> ActionChunk:
@@ -43,7 +43,7 @@ class Unchanged:
     def observation(self, observation: Observation) -> Observation:
         return observation
 
-    def prefix(self, prefix: Prefix, observation: Observation) -> Prefix:
+    def prefix(self, prefix: Prefix, observation: Observation) -> Prefix | None:
         return prefix
 
     def chunk(self, chunk: ActionChunk, observation: Observation) -> ActionChunk:

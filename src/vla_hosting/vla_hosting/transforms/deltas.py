@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_core.contract import ACTION_MAX, ACTION_MIN
-from vla_core.errors import InferenceError
 from vla_core.ports import PolicySpec
 from vla_core.types import ActionChunk, Observation, Prefix
 from vla_hosting.transforms.chain import Unchanged
@@ -55,14 +54,16 @@ class RelativeToState(_Anchored):
 class Accumulated(_Anchored):
     """Every row is relative to the row before: absolute = state + sum of the deltas so far."""
 
-    def prefix(self, prefix: Prefix, observation: Observation) -> Prefix:
-        if prefix.start_ns != observation.as_of_ns:
-            raise InferenceError(
-                "accumulated deltas: a prefix can only be continued from the observation's "
-                f"instant {observation.as_of_ns} ns, it starts at {prefix.start_ns} ns"
-            )
-        rows = np.vstack([self._anchor(observation), prefix.values[:, list(self.columns)]])
-        return replace(prefix, values=self._changed(prefix.values, np.diff(rows, axis=0)))
+    def prefix(self, prefix: Prefix, observation: Observation) -> Prefix | None:
+        columns = prefix.values[:, list(self.columns)]
+        if prefix.start_ns == observation.as_of_ns:
+            deltas = np.diff(np.vstack([self._anchor(observation), columns]), axis=0)
+            return replace(prefix, values=self._changed(prefix.values, deltas))
+        # Nobody knows what came before its first row, so that row has no delta.
+        if len(columns) < 2:
+            return None
+        values = self._changed(prefix.values[1:], np.diff(columns, axis=0))
+        return replace(prefix, values=values, start_ns=prefix.start_ns + prefix.step_ns)
 
     def chunk(self, chunk: ActionChunk, observation: Observation) -> ActionChunk:
         absolute = self._anchor(observation) + np.cumsum(
