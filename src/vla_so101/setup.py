@@ -11,4 +11,11 @@ setup(
         (f"share/{package}", ["package.xml"]),
     ],
     zip_safe=True,
+    entry_points={
+        "console_scripts": [
+            "so101_node = vla_so101.so101_node:main",
+            "leader_node = vla_so101.leader_node:main",
+            "emulator_node = vla_so101.emulator_node:main",
+        ]
+    },
 )

@@ -7,7 +7,7 @@ off by itself: an arm without torque falls. Thread-safe. No ROS.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -114,11 +114,15 @@ class Arm:
             bus.reply_timeout_s, bus.attempts = self.settings.reply_timeout_s, TICK_ATTEMPTS
             self._bus = bus
 
-    def hold(self) -> None:
-        """Switch torque on where it is off, at the present position; raises NotReadyError."""
+    def hold(self, again: Collection[str] = ()) -> None:
+        """Switch torque on where it is off, at the present position; raises NotReadyError.
+
+        Args:
+            again: joints to switch on anew though they are on: that clears an overload.
+        """
         with self._patient() as bus:
-            for motor in self._motors:
-                if bus.read(motor.id, reg.TORQUE_ENABLE):
+            for joint, motor in zip(self.settings.joints, self._motors, strict=True):
+                if joint not in again and bus.read(motor.id, reg.TORQUE_ENABLE):
                     continue  # it holds already, perhaps an object: its goal stays
                 tick = bus.read(motor.id, reg.PRESENT_POSITION)
                 goal = int(np.clip(tick, motor.range_min, motor.range_max))

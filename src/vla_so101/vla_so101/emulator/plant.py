@@ -54,11 +54,11 @@ class FirstOrderArm:
         self.speeds = [0.0] * len(self.positions)
         self.loads = [0.0] * len(self.positions)
         self.stops = list(stops)
-        self._weights = list(weights)
+        self.weights = list(weights)
 
     def step(self, drives: Sequence[Drive], seconds: float) -> None:
         for joint, drive in enumerate(drives):
-            weight = self._weights[joint]
+            weight = self.weights[joint]
             if drive.strength > abs(weight):
                 wanted = (drive.target - self.positions[joint]) / TIME_CONSTANT_S
                 wanted = min(FASTEST, max(-FASTEST, wanted))
@@ -76,5 +76,5 @@ class FirstOrderArm:
         before = self.positions[joint]
         self.positions[joint] = min(high, max(low, before + wanted * seconds))
         self.speeds[joint] = (self.positions[joint] - before) / seconds
-        pull = (drive.target - self.positions[joint]) / 200.0 - self._weights[joint]
+        pull = (drive.target - self.positions[joint]) / 200.0 - self.weights[joint]
         self.loads[joint] = min(drive.strength, max(-drive.strength, pull))
