@@ -3,14 +3,21 @@
 What runs is described in `vla_bringup.graph`; ``./vla up`` starts the same without it.
 """
 
+import os
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from vla_bringup import paths
+from vla_bringup.dds import settings
 from vla_bringup.graph import Options, Process, describe, policies, robots
 
 ROOT = paths.root()
@@ -43,7 +50,8 @@ def _nodes(context: LaunchContext) -> list:
     graph = describe(given["robot"], given["backend"], given["policy"], ROOT, _options(given))
     names = ", ".join(process.name for process in graph.processes)
     say = LogInfo(msg=f"{graph.robot} ({graph.backend}) with policy '{graph.policy}': {names}")
-    return [say, *(_node(process) for process in graph.processes)]
+    middleware = [SetEnvironmentVariable(*pair) for pair in settings(os.environ, ROOT).items()]
+    return [say, *middleware, *(_node(process) for process in graph.processes)]
 
 
 def _options(given: dict[str, str]) -> Options:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from vla_bringup import dds, paths
 from vla_bringup.child import Child, end_all
 from vla_bringup.executables import command
 from vla_bringup.graph import Graph, Process
@@ -169,7 +170,7 @@ def _environment() -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
-    return {**defaults, **os.environ}
+    return {**defaults, **dds.settings(os.environ, paths.root()), **os.environ}
 
 
 @contextlib.contextmanager
