@@ -1,0 +1,1 @@
+"""Parts of `benchmarks/executor_vs_lerobot.py`."""
