@@ -16,16 +16,18 @@ from sensor_msgs.msg import Image, JointState
 
 from vla_core.contract import Contract, PolicyConfig, load_contract
 from vla_core.errors import ConfigurationError, InferenceError, MismatchError
+from vla_core.execution import Request
 from vla_core.ports import ImageSpec, PolicySpec
 from vla_core.types import ActionChunk, Epoch, Observation, Prefix
+from vla_hosting.loading import load_policy
 from vla_interfaces.msg import ActionChunk as ActionChunkMsg
 from vla_interfaces.msg import InferenceFailure, InferenceRequest, PolicyState
 from vla_policy.policy_node import PolicyNode, PolicyParams
 from vla_ros import qos
-from vla_ros.chunks import answer_from_msg, epoch_msg
+from vla_ros.chunks import answer_from_msg, request_msg
 from vla_ros.images import image_msg
 from vla_ros.joints import joint_state_msg
-from vla_ros.stamps import header, now_ns
+from vla_ros.stamps import now_ns
 from vla_testing.readme import undocumented
 from vla_testing.ros_world import World, parameters, ros_world
 
@@ -106,7 +108,7 @@ class Asker:
 
     def activate(self) -> None:
         self.world.activate(self.node)
-        cameras = ("front", "wrist")
+        cameras = [name for name in ("front", "wrist") if name in self.node._meters]
         self.send = {
             name: self.world.talk(Image, f"observation/images/{name}", qos.SENSOR)
             for name in cameras
@@ -118,7 +120,7 @@ class Asker:
         stamp = now_ns(self.world.tester) - age_ns
         meters = self.node._meters
         for name, send in self.send.items():
-            if name == without:
+            if name == without or name not in meters:  # the policy does not take it
                 continue
             had = meters[name]._received_ns
             if name == "joints":
@@ -130,17 +132,18 @@ class Asker:
                 lambda n=name, h=had: meters[n]._received_ns != h, f"the sample of '{name}'"
             )
 
-    def ask(self, policy: str = "demo", epoch: int = 1, ahead_ns: int = 0) -> int:
+    def ask(
+        self,
+        policy: str = "demo",
+        epoch: int = 1,
+        ahead_ns: int = 0,
+        plan: Prefix | None = None,
+        names: tuple[str, ...] = CONTRACT.columns,
+    ) -> int:
         self._id += 1
-        self._ask(
-            InferenceRequest(
-                header=header(now_ns(self.world.tester) + ahead_ns),
-                request_id=self._id,
-                epoch=epoch_msg(Epoch(7, epoch)),
-                policy=policy,
-                instruction="pick",
-            )
-        )
+        sent_ns = now_ns(self.world.tester) + ahead_ns
+        request = Request(self._id, Epoch(7, epoch), policy, "pick", sent_ns, plan)
+        self._ask(request_msg(request, names))
         return self._id
 
     def failure(self, request_id: int) -> InferenceFailure:
@@ -199,6 +202,41 @@ def test_the_policy_lives_in_one_thread_and_is_reset_at_each_epoch(asker: Asker)
         asker.chunk(asker.ask(epoch=epoch))
     assert asker.policy.threads == {"inference"}
     assert asker.policy.resets == 2
+
+
+@pytest.fixture()
+def continuing(world: World, tmp_path: Path) -> Asker:
+    """A real policy behind the real hosting, which keeps what is committed."""
+    file = tmp_path / "flow.yaml"
+    file.write_text(
+        "{name: flow, robot: so101, uri: 'scripted:vla_testing.flow_policy:FlowPolicy', "
+        "options: {method: trained}, conversions: [{units: {shoulder_pan: deg}}, "
+        "{relative_to_state: {stream: joints, columns: [elbow_flex]}}]}"
+    )
+    asker = Asker(world, load_policy, policy_file=str(file))
+    asker.activate()
+    asker.observe()
+    return asker
+
+
+def test_the_plan_in_a_request_is_continued(continuing: Asker) -> None:
+    """Knots as the executor sends them: on the rows of its plan, which are not the policy's."""
+    began_ns = now_ns(continuing.world.tester) - 130 * MS
+    knots = np.arange(6.0) + 0.01 * np.arange(40)[:, None]
+    plan = Prefix(knots, began_ns, 50 * MS, began_ns + 130 * MS + 5_000 * MS)
+    chunk = answer_from_msg(continuing.chunk(continuing.ask("flow", plan=plan))).chunk
+    assert chunk.prefix_rows == chunk.horizon == 16
+    rows = (chunk.start_ns - began_ns) / (50 * MS) + np.arange(16)
+    wanted = np.arange(6.0) + 0.01 * rows[:, None]
+    wanted[:, 5] = 5.0 + 0.01 * np.floor(rows)  # the gripper is held between its knots
+    np.testing.assert_allclose(chunk.values, wanted, atol=1e-9)
+
+
+def test_a_plan_of_other_columns_is_refused(continuing: Asker) -> None:
+    plan = Prefix(np.zeros((4, 6)), now_ns(continuing.world.tester), 50 * MS, 0)
+    failure = continuing.failure(continuing.ask("flow", plan=plan, names=CONTRACT.columns[::-1]))
+    assert failure.code == InferenceFailure.CODE_REQUEST
+    assert "prefix columns: expected ['shoulder_pan'" in failure.message
 
 
 def test_says_which_stream_is_missing(asker: Asker) -> None:

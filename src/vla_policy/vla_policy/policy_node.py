@@ -26,7 +26,6 @@ from vla_hosting.loading import load_policy
 from vla_interfaces.msg import ActionChunk as ActionChunkMsg
 from vla_interfaces.msg import InferenceFailure, InferenceRequest, PolicyState
 from vla_policy.inference import InferenceThread
-from vla_policy.prefix import resample
 from vla_policy.streams import Input, inputs
 from vla_ros import qos
 from vla_ros.chunks import chunk_msg, failure_msg, request_from_msg
@@ -187,6 +186,7 @@ class PolicyNode(ManagedNode):
         try:
             request = request_from_msg(msg)
             waited_ns = self._waited_ns(request)
+            self._check_plan(msg)
             chunk = self._infer(request)
         except Exception as error:  # whatever a policy raises, the executor gets its answer
             return partial(self._give_up, msg, error)
@@ -204,15 +204,23 @@ class PolicyNode(ManagedNode):
         began_ns = time.monotonic_ns()
         observation = assembler.assemble(now_ns(self), request.instruction)
         decoded_ns = time.monotonic_ns() - began_ns
-        prefix = None
-        if policy.spec.accepts_prefix and request.prefix is not None:
-            prefix = resample(request.prefix, observation.as_of_ns, policy.spec.step_ns)
+        prefix = request.prefix if policy.spec.accepts_prefix else None
         chunk = policy.infer(observation, prefix)
         return replace(
             chunk,
             ages_ns=dict(observation.ages_ns),
             stages_ns={"decode": decoded_ns, **chunk.stages_ns},
         )
+
+    def _check_plan(self, msg: Any) -> None:
+        """Refuse a plan of other columns: in another order it would be another motion.
+
+        Raises:
+            MismatchError: they are not the robot's.
+        """
+        names, expected = tuple(msg.names), self._contract.columns
+        if len(msg.prefix_values) and names != expected:
+            raise MismatchError(f"prefix columns: expected {list(expected)}, got {list(names)}")
 
     def _waited_ns(self, request: Request) -> int:
         """Return how long a request has waited.
