@@ -50,7 +50,7 @@ class NoiseAtOne:
     def pullback(self, rows: Array, times: Array) -> tuple[Array, Pullback]:
         """Return the velocity towards the rows, and its pullback."""
         velocity, pull = self.flow.pullback(rows, 1.0 - times)
-        return -velocity, lambda error: -pull(error)
+        return -velocity, lambda error: np.asarray(-pull(error), np.float64)
 
 
 def steps(count: int) -> Array:
