@@ -14,6 +14,7 @@ setup(
     entry_points={
         "console_scripts": [
             "hsr_node = vla_hsr.hsr_node:main",
+            "guard_node = vla_hsr.guard_node:main",
             "homing_node = vla_hsr.homing_node:main",
             "emulator_node = vla_hsr.emulator.emulator_node:main",
         ]

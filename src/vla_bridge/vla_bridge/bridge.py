@@ -45,7 +45,7 @@ from vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Report
 from vla_ros.lifecycle import ManagedNode
 from vla_ros.parameters import declare, param
 from vla_ros.quick import QuickGroup
-from vla_ros.stamps import now_ns
+from vla_ros.stamps import now_ns, time_msg
 from vla_ros.ticker import Ticker
 
 Floats = NDArray[np.float64]
@@ -95,6 +95,7 @@ class BridgeNode(ManagedNode):
         self._quick = QuickGroup()
 
         self._source_topic = self.create_publisher(String, "~/source", qos.STATE)
+        self._stop_topic = self.create_publisher(EmergencyStop, "emergency_stop", qos.EVENT)
         self._diagnostics = Diagnostics(self)
         self._diagnostics.add("commands", self._report)
         self._listen()
@@ -158,6 +159,14 @@ class BridgeNode(ManagedNode):
         if not latched:
             self.get_logger().error(f"stopped by {source}: {reason}")
             self._tell_source()
+
+    def stop_everything(self, source: str, reason: str) -> None:
+        """Latch a stop here and tell it to all others, for instance for the robot's own button."""
+        if not self.is_stopped:
+            self.stop(source, reason)
+            stop = EmergencyStop(source=source, reason=reason)
+            stop.header.stamp = time_msg(now_ns(self))
+            self._stop_topic.publish(stop)
 
     def forget_commands(self) -> None:
         """Forget what was commanded, for instance because the robot was moved by other means."""

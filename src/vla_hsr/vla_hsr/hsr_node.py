@@ -214,7 +214,7 @@ class HsrNode(BridgeNode):
     def write(self, positions: Floats, velocities: Floats) -> None:
         trouble = self._stops.trouble(time.monotonic_ns())
         if trouble:
-            self.stop("robot", trouble)
+            self.stop_everything("robot", trouble)
         self._write_base(positions, velocities)
 
     def safe_stop(self) -> None:
@@ -253,7 +253,7 @@ class HsrNode(BridgeNode):
     def _on_stop_input(self, topic: str, msg: Bool) -> None:
         self._stops.hear(topic, bool(msg.data), time.monotonic_ns())
         if msg.data:
-            self.stop("robot", f"'{topic}' is pressed")
+            self.stop_everything("robot", f"'{topic}' is pressed")
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         trouble = self._stops.trouble(time.monotonic_ns()) if self.is_active else ""
