@@ -196,8 +196,12 @@ class Arm:
             finally:
                 bus.reply_timeout_s, bus.attempts = usual
 
+    def ticks(self, positions: Floats) -> Floats:
+        """Return the goals (J,) that positions [rad] become: whole, inside the range."""
+        return np.clip(np.round(self._scale.ticks(positions)), self._low, self._high)
+
     def _goals(self, positions: Floats) -> dict[int, int]:
-        ticks = np.clip(np.round(self._scale.ticks(positions)), self._low, self._high)
+        ticks = self.ticks(positions)
         return {i: int(t) for i, t in zip(self.ids, ticks, strict=True) if np.isfinite(t)}
 
     def _send(self, bus: Bus, goals: Mapping[int, int]) -> None:

@@ -20,7 +20,8 @@ from vla_so101.units import GRIPPER
 Floats = NDArray[np.float64]
 
 RETRY_NS = NS_PER_S  # between two attempts to find a lost bus again
-SILENT_NS = NS_PER_S // 5  # after which a servo that does not answer stops the arm
+# After which a servo that does not answer stops the arm; the executor holds earlier by itself.
+SILENT_NS = NS_PER_S // 2
 
 
 @dataclass(frozen=True, eq=False)
