@@ -36,6 +36,7 @@ COMMANDS = (
     Command("reset", "clear a stop; nothing moves until the next task"),
     Command("top", "live view of the executor's state"),
     Command("doctor", "check environment, DDS, rendering, contract and clocks; say what to do"),
+    Command("calibrate", "calibrate an SO-101 arm; --help tells more"),
     Command("record", "record bags with all that replay and training need"),
     Command("replay", "play a bag through the core and compare the commands"),
     Command("convert", "bags to a LeRobot dataset and back"),
@@ -79,7 +80,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def overview() -> str:
-    lines = [f"  {command.name:<8} {command.summary}" for command in COMMANDS]
+    lines = [f"  {command.name:<9} {command.summary}" for command in COMMANDS]
     return "\n".join(
         ["usage: ./vla <command> [options]        ./vla <command> --help tells more", "", *lines]
     )

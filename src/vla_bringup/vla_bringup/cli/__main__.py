@@ -34,6 +34,7 @@ OWN = (
 )
 # Commands of other packages: their `main(arguments)` does all, including the help.
 FOREIGN = (
+    Command("calibrate", "calibrate an SO-101 arm", "vla_so101.calibrate"),
     Command("record", "record a running robot", "vla_record.cli"),
     Command("replay", "run the core again on a recording", "vla_data.replay_cli"),
     Command("convert", "rosbag2 to a LeRobot dataset", "vla_data.convert_cli"),
