@@ -93,7 +93,11 @@ class PolicyNode(ManagedNode):
         self._diagnostics = Diagnostics(self)
         self._diagnostics.add("inference", self._report)
         self.create_subscription(
-            InferenceRequest, "inference_request", self._on_request, qos.EVENT
+            InferenceRequest,
+            "inference_request",
+            self._on_request,
+            qos.EVENT,
+            callback_group=QuickGroup(),
         )
         # On the steady clock: a deadline must not wait for a simulation that stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -159,7 +163,7 @@ class PolicyNode(ManagedNode):
         self._inference.close()
         super().destroy_node()
 
-    # Inputs, in the node's thread.
+    # Inputs, in the thread of the quick topics (`vla_ros.quick`).
 
     def _on_sample(self, it: Input, raw: bytes) -> None:
         assembler = self._assembler
