@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from vla_core.types import Observation
+from vla_core.types import ActionChunk, Observation
 from vla_models.demo.corrections import record_corrections
 from vla_models.demo.pipeline import joined_logs
 from vla_models.demo.recipe import AUXILIARY, KEYPOINTS, demo_config, reword, weigh
@@ -96,6 +96,29 @@ def test_a_demonstration_and_a_correction_are_recorded_alike(
         assert found.valid.all() and found.sequence
     done = weigh(shown) < 1
     assert done.any() and not done[: len(done) // 2].all()
+
+
+class Listener:
+    """A policy that stays where it is and remembers what it was told."""
+
+    def __init__(self, policy: NanoPolicy) -> None:
+        self.spec, self.told = policy.spec, []  # type: ignore[var-annotated]
+
+    def infer(self, observation: Observation, prefix: object = None) -> ActionChunk:
+        self.told.append(observation.instruction)
+        rows = np.repeat(observation.state["joints"][None], 32, axis=0)
+        return ActionChunk(rows, observation.as_of_ns, 50_000_000, self.spec.columns)
+
+
+def test_some_corrections_begin_with_another_task(tmp_path: Path, policy: NanoPolicy) -> None:
+    told: dict[int, list[str]] = {}
+    for number in range(6):
+        listener = Listener(policy)
+        found = record_corrections(listener, tmp_path, [number], longest_s=2.5).read(number)  # type: ignore[arg-type]
+        told[number] = listener.told
+        assert found.instruction == TASKS[number].instruction == listener.told[-1]
+    misled = [number for number, said in told.items() if said[0] != said[-1]]
+    assert 0 < len(misled) < 6
 
 
 def test_snapshots_show_many_layouts_with_the_arm_in_many_places(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ AFTER_SUCCESS_S = 1.0  # long enough to learn to leave
 # Drawn per episode: rows played of each chunk, and delay of each answer.
 REPLAN_ROWS = (6, 18)
 LATENCY_S = (0.0, 0.45)
+# Share of the episodes in which the policy is first told another task, and for how long.
+MISLED_SHARE, MISLED_S = 0.4, (0.3, 2.2)
 TICK_NS = 10_000_000
 
 
@@ -51,7 +53,11 @@ def record_corrections(
 
 
 class _Correction:
-    """One episode: the policy's rows are played by time, every 50 ms a frame is labelled."""
+    """One episode: the policy's rows are played by time, every 50 ms a frame is labelled.
+
+    Labelled with the one task also while the policy is told another: that is how a changed
+    instruction finds the arm.
+    """
 
     def __init__(self, scene: TabletopScene, policy: Policy, number: int) -> None:
         rng = np.random.default_rng([7, number])
@@ -62,6 +68,8 @@ class _Correction:
         self._expert = TabletopExpert()
         self._replan_rows = int(rng.integers(*REPLAN_ROWS))
         self._latency_ns = round(rng.uniform(*LATENCY_S) * (rng.random() < 0.5) * NS_PER_S)
+        self._other = TASKS[int(rng.integers(len(TASKS)))].instruction
+        self._misled_ns = round(rng.uniform(*MISLED_S) * (rng.random() < MISLED_SHARE) * NS_PER_S)
         self._plan: ActionChunk | None = None
         self._pending: ActionChunk | None = None
         self._kept: dict[str, list[NDArray[np.generic]]] = {}
@@ -111,7 +119,8 @@ class _Correction:
         due = plan is None or now >= plan.due_ns(self._replan_rows) - self._latency_ns
         if self._pending is None and due:
             state = {"joints": self._scene.joints()[0]}
-            seen = Observation(now, images, state, self._task.instruction)
+            told = self._other if now < self._misled_ns else self._task.instruction
+            seen = Observation(now, images, state, told)
             self._pending = self._policy.infer(seen)
         if self._pending is not None and now >= self._pending.start_ns + self._latency_ns:
             self._plan, self._pending = self._pending, None
