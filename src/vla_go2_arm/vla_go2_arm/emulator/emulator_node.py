@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from geometry_msgs.msg import Twist
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from unitree_api.msg import Request, Response
@@ -81,6 +82,8 @@ class EmulatorNode(Node):
         self._state = self.create_publisher(SportModeState, f"{at}/sportmodestate", 10)
         self._low = self.create_publisher(LowState, f"{at}/lf/lowstate", 10)
         self._sticks = self.create_publisher(WirelessController, f"{at}/wirelesscontroller", 10)
+        # How it really moves, whatever it tells: for those who judge.
+        self._truth = self.create_publisher(Twist, "~/velocity", 10)
         self._video = self.create_publisher(Go2FrontVideoData, f"{at}/frontvideostream", 10)
         for service, answer in (("sport", self._sport), ("motion_switcher", self._switcher)):
             publisher = self.create_publisher(Response, f"{at}/api/{service}/response", 10)
@@ -128,6 +131,9 @@ class EmulatorNode(Node):
     def _on_state(self) -> None:
         self.robot.step(time.monotonic())
         self._tick += 1
+        truth = Twist()
+        truth.linear.x, truth.linear.y, truth.angular.z = self.robot.velocity
+        self._truth.publish(truth)
         if self.params.remote_on and self._tick % 5 == 0:
             self._sticks.publish(self._remote)
         if self.params.silent:
