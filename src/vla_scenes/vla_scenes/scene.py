@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 SCENES = {
     "tabletop": "vla_scenes.tabletop:TabletopScene",
     "hsr_room": "vla_scenes.hsr.scene:HsrScene",
+    "go2_arm_table": "vla_scenes.go2_arm.scene:Go2ArmScene",
 }
 
 
@@ -44,8 +45,6 @@ class Scene(Protocol):
     object_entries: tuple[str, ...]  # what `objects` tells: for experts and success alone
     model: mujoco.MjModel
     data: mujoco.MjData
-
-    def __init__(self, seed: int, look: Look) -> None: ...
 
     def reset(self, seed: int) -> None:
         """Put the layout of a seed there and the robot at its start; time starts at zero."""
@@ -97,7 +96,18 @@ class Scene(Protocol):
         ...
 
 
-def scene_class(name: str) -> type[Scene]:
+class SceneClass(Protocol):
+    """A scene's class: what its scenes take and give is known before one is built."""
+
+    columns: tuple[str, ...]
+    cameras: tuple[str, ...]
+    entries: tuple[str, ...]
+    object_entries: tuple[str, ...]
+
+    def __call__(self, seed: int, look: Look) -> Scene: ...
+
+
+def scene_class(name: str) -> SceneClass:
     """Return the class of a scene.
 
     Raises:
@@ -106,4 +116,4 @@ def scene_class(name: str) -> type[Scene]:
     if name not in SCENES:
         raise VlaError(f"unknown scene '{name}'; known: {sorted(SCENES)}")
     module, _, attribute = SCENES[name].partition(":")
-    return cast("type[Scene]", getattr(importlib.import_module(module), attribute))
+    return cast("SceneClass", getattr(importlib.import_module(module), attribute))

@@ -139,7 +139,7 @@ def predict(view: View, now: Configuration, before: Configuration) -> View:
 
 def _tool_in_world(now: Configuration) -> Floats:
     reach = in_world(float(now.value[2]), tool(now.value[ARM:]))
-    return reach + np.array([now.value[0], now.value[1], 0.0])
+    return np.asarray(reach + np.array([now.value[0], now.value[1], 0.0]))
 
 
 def _fetch(view: View, now: Configuration) -> Floats:
@@ -157,10 +157,10 @@ def _fetch(view: View, now: Configuration) -> Floats:
         return _standing(thing, 0.0)
     if entering and ahead > -0.05:
         # Beside the thing: straight back first, fingers open, nothing else.
-        back = _standing(thing, BEFORE)
         target = now.braking
-        target[:3] += in_world(thing.yaw, np.array([ahead - BEFORE, 0.0, 0.0]))
-        target[ARM + HAND] = back[ARM + HAND]
+        back_off = in_world(thing.yaw, np.array([ahead - BEFORE, 0.0, 0.0]))
+        target[:3] = now.value[:3] + back_off
+        target[ARM + HAND] = hand_at(OPEN[thing.kind])
         return target
     return _standing(thing, BEFORE)
 
@@ -194,7 +194,7 @@ def _carry(view: View, now: Configuration) -> Floats:
     if thing.at[2] < floor + 0.75 * LIFTED and _behind_edge(thing) > -0.05:
         target[ARM + LIFT] = wanted
         return target
-    target[ARM + LIFT] = max(wanted, now.braking[ARM + LIFT])
+    target[ARM + LIFT] = max(wanted, now.value[ARM + LIFT])
     way = -CARRY_BEFORE - _behind_edge(thing)
     target[:3] = now.value[:3] + in_world(thing.yaw, np.array([min(way, 0.0), 0.0, 0.0]))
     return target

@@ -15,13 +15,12 @@ from vla_scenes.hsr.tasks import TASKS, parse
 from vla_scenes.stage.planning import (
     ROWS,
     STEP_NS,
-    STEP_S,
+    Arm,
     Configuration,
     Planned,
     Profile,
-    base_part,
     committed,
-    rolled_out,
+    continued,
     unroll,
 )
 from vla_scenes.tasks import InstructionError
@@ -76,7 +75,11 @@ class HsrExpert:
         view = View(thing, float(joints[HAND]))
         pose = np.array([truth[f"base.{axis}"] for axis in ("x", "y", "yaw")])
         plan = committed(prefix, observation.as_of_ns)
-        given = _continued(pose, plan) if plan else [_standing(view, pose, joints)]
+        given = (
+            [c.bounded(VELOCITY, ACCELERATION) for c in continued(pose, plan, _joints)]
+            if plan
+            else [_standing(view, pose, joints)]
+        )
         ahead = _Foresight(view, given[0])
         path = unroll(given, ahead.decide, ahead.predict, self._profile)
         rows = np.array([_row(configuration) for configuration in path])
@@ -104,21 +107,6 @@ class _Foresight:
         self._view, self._now = predict(self._view, now, self._now), now
 
 
-def _continued(pose: Floats, plan: list[Planned]) -> list[Configuration]:
-    """Return the configurations of a committed plan, from where the base is now."""
-    found: list[Configuration] = []
-    arm = len(JOINTS)
-    at = rolled_out(pose, plan[0].value[arm:])
-    for planned in plan:
-        if found:
-            at = at + STEP_S * found[-1].velocity[:3] + STEP_S**2 / 2 * found[-1].acceleration[:3]
-        base = base_part(at, planned.value[arm:], planned.slope[arm:])
-        joints = (planned.value[:arm], planned.slope[:arm], planned.bend[:arm])
-        parts = [np.concatenate(pair) for pair in zip(base, joints, strict=True)]
-        found.append(Configuration(*parts).bounded(VELOCITY, ACCELERATION))
-    return found
-
-
 def _standing(view: View, pose: Floats, joints: Floats) -> Configuration:
     """Return the configuration of a robot at rest that does not let go of what it holds."""
     value = np.concatenate([pose, np.clip(joints, LOWER, UPPER)])
@@ -126,6 +114,11 @@ def _standing(view: View, pose: Floats, joints: Floats) -> Configuration:
     if is_held(view, standing):
         standing.value[ARM + HAND] = hand_at(view.thing.half) - SQUEEZE
     return standing
+
+
+def _joints(planned: Planned) -> Arm:
+    arm = len(JOINTS)
+    return planned.value[:arm], planned.slope[:arm], planned.bend[:arm]
 
 
 def _row(now: Configuration) -> Floats:

@@ -49,7 +49,7 @@ def draw_layout(seed: int) -> Layout:
     rng = np.random.default_rng(seed)
 
     def about(middle: tuple[float, ...], spread: tuple[float, ...]) -> Floats:
-        return np.array(middle) + rng.uniform(-1, 1, len(middle)) * np.array(spread)
+        return np.asarray(middle + rng.uniform(-1, 1, len(middle)) * np.array(spread))
 
     return Layout(
         table=about((1.10, 0.48, 0.0), (0.05, 0.04, 0.08)),

@@ -71,7 +71,7 @@ def tool(joints: Floats) -> Floats:
     point = _about_z(twist) @ point
     point = _about_z(roll) @ _about_minus_y(wrist) @ point
     point = _about_minus_y(flex) @ (point + np.array([ELBOW[0], 0.0, ELBOW[1]]))
-    return point + np.array([*SHOULDER, LIFT_Z + float(joints[LIFT])])
+    return np.asarray(point + np.array([*SHOULDER, LIFT_Z + float(joints[LIFT])]))
 
 
 def level(height: float, bend: float, twist: float, hand: float) -> Floats:

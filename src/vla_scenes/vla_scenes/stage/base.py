@@ -53,7 +53,8 @@ class PlanarBase:
         self._qpos = [int(model.joint(name).qposadr[0]) for name in JOINTS]
         self._qvel = [int(model.joint(name).dofadr[0]) for name in JOINTS]
         self._ctrl = [int(model.actuator(name).id) for name in JOINTS]
-        self._reference, self._velocity = np.zeros(3), np.zeros(3)
+        self._reference: Floats = np.zeros(3)
+        self._velocity: Floats = np.zeros(3)
 
     def place(self, pose: Floats) -> None:
         """Put the base somewhere, at rest: x, y, yaw in the world [m, rad]."""

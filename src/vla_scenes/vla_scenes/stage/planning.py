@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from ruckig import InputParameter, Result, Ruckig, Synchronization, Trajectory
+from ruckig import (
+    ControlInterface,
+    InputParameter,
+    Result,
+    Ruckig,
+    Synchronization,
+    Trajectory,
+)
 
 from vla_core.errors import InferenceError
 from vla_core.types import NS_PER_S, Prefix
@@ -22,6 +29,8 @@ Floats = NDArray[np.float64]
 ROWS = 32
 STEP_NS = 50_000_000
 STEP_S = STEP_NS / NS_PER_S
+BRAKE = np.nan  # in a target: come to rest wherever that is
+Arm = tuple[Floats, Floats, Floats]  # what the arm is planned in, and its derivatives
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +56,8 @@ class Configuration:
 
     @property
     def braking(self) -> Floats:
-        """Where it comes to rest, about, if it brakes now (N,)."""
-        return self.value + 0.25 * self.velocity
+        """The target that asks of every number to come to rest as soon as it can (N,)."""
+        return np.full_like(self.value, BRAKE)
 
     def base_velocity(self) -> Floats:
         """Return the base's velocity in its own frame (3,)."""
@@ -71,6 +80,8 @@ class Profile:
     def advance(self, now: Configuration, target: Floats) -> Configuration:
         """Return the configuration one row later on the fastest way to rest at a target.
 
+        Where the target is `BRAKE`, on the fastest way to rest anywhere.
+
         Raises:
             InferenceError: Ruckig finds no way.
         """
@@ -78,7 +89,11 @@ class Profile:
         self._input.current_position = now.value.tolist()
         self._input.current_velocity = now.velocity.tolist()
         self._input.current_acceleration = now.acceleration.tolist()
-        self._input.target_position = target.tolist()
+        brakes = np.isnan(target)
+        self._input.per_dof_control_interface = [
+            ControlInterface.Velocity if brake else ControlInterface.Position for brake in brakes
+        ]
+        self._input.target_position = np.where(brakes, now.value, target).tolist()
         try:
             result = self._profile.calculate(self._input, self._trajectory)
         except ValueError as error:  # Ruckig's codes that its Python enumeration lacks
@@ -133,18 +148,33 @@ def rolled_out(pose: Floats, velocity: Floats) -> Floats:
     return pose + LAG_S * in_world(float(pose[2]), velocity)
 
 
-def base_part(pose: Floats, planned: Floats, slope: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return pose, velocity and acceleration of the base in the world, each (3,).
+def continued(
+    pose: Floats, plan: list[Planned], arm: Callable[[Planned], Arm]
+) -> list[Configuration]:
+    """Return the configurations of a committed plan whose last three columns are the base's.
 
     Args:
-        pose: where it is as it is told, see `rolled_out`.
-        planned: velocity in its own frame.
-        slope: derivative of that velocity.
+        pose: where the base is now (3,).
+        plan: at each row.
+        arm: the arm's part of a configuration from a plan.
     """
-    yaw, turning = float(pose[2]), float(planned[2])
+    found: list[Configuration] = []
+    at = rolled_out(pose, plan[0].value[-3:])
+    for planned in plan:
+        if found:
+            last = found[-1]
+            at = at + STEP_S * last.velocity[:3] + STEP_S**2 / 2 * last.acceleration[:3]
+        base = (at, *_base_derivatives(float(at[2]), planned.value[-3:], planned.slope[-3:]))
+        parts = [np.concatenate(pair) for pair in zip(base, arm(planned), strict=True)]
+        found.append(Configuration(*parts))
+    return found
+
+
+def _base_derivatives(yaw: float, planned: Floats, slope: Floats) -> tuple[Floats, Floats]:
+    """Return velocity and acceleration in the world of what is planned in the base's frame."""
     velocity = in_world(yaw, planned)
-    swing = turning * np.array([-velocity[1], velocity[0], 0.0])
-    return pose, velocity, in_world(yaw, slope) + swing
+    swing = planned[2] * np.array([-velocity[1], velocity[0], 0.0])
+    return velocity, in_world(yaw, slope) + swing
 
 
 def unroll(

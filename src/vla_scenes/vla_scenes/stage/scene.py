@@ -80,7 +80,8 @@ class StageScene:
     @property
     def time_ns(self) -> int:
         """Simulated time since reset [ns]."""
-        return round(self.data.time / PHYSICS_STEP_S) * _PHYSICS_STEP_NS
+        steps: int = round(self.data.time / PHYSICS_STEP_S)
+        return steps * _PHYSICS_STEP_NS
 
     # -- robot ----------------------------------------------------------------------------------
 
