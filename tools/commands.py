@@ -35,6 +35,7 @@ COMMANDS = (
     Command("stop", "stop the robot now; latched until reset"),
     Command("reset", "clear a stop; nothing moves until the next task"),
     Command("top", "live view of the executor's state"),
+    Command("tune", "propose horizon, threshold and join for a latency, with a plot"),
     Command("doctor", "check environment, DDS, rendering, contract and clocks; say what to do"),
     Command("calibrate", "calibrate an SO-101 arm; --help tells more"),
     Command("record", "record bags with all that replay and training need"),

@@ -30,6 +30,7 @@ OWN = (
     Command("stop", "stop the robot, latched until `reset`", "stop"),
     Command("reset", "clear a stop", "reset"),
     Command("top", "watch the executor", "top"),
+    Command("tune", "propose horizon, threshold and join for a latency", "tune"),
     Command("doctor", "check this machine and say what to do", "doctor"),
 )
 # Commands of other packages: their `main(arguments)` does all, including the help.

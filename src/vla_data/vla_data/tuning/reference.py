@@ -19,17 +19,19 @@ TABLE_S = 0.002  # between the points among which a position is searched
 RAMP_S = 0.5  # the way begins and ends at rest
 FORGET_S = 0.4  # an answer begins where the robot is and goes over to its own opinion
 FINISH_S = 0.15  # this close to the end counts as done
+PARTS = 4  # of a tick, between which a moving target stands still
 ASTRAY = 0.12  # farther from the way than this [rad, m] counts as failed
 WAVES = (0.5, 1.0, 1.5, 0.75, 1.25)  # per way, of the columns that swing
 
 
 @dataclass(frozen=True)
 class Way:
-    """A smooth way of a fixed duration: the first column goes along, the others swing."""
+    """A smooth way of a fixed duration: one column goes along, the others swing."""
 
     start: tuple[float, ...]
-    span: tuple[float, ...]  # how far each column goes or swings
+    span: tuple[float, ...]  # how far each column goes or swings; 0: it stays
     duration_s: float
+    leader: int = 0  # the column that goes along: by it no two places on the way are alike
 
     @property
     def pace(self) -> float:
@@ -47,11 +49,16 @@ class Way:
     def at(self, at_s: Floats) -> Floats:
         """Return the positions at some times, (N, A)."""
         share = self.progress(np.asarray(at_s, np.float64))
-        columns = [self.start[0] + self.span[0] * share]
-        for i in range(1, len(self.start)):
-            swing = np.sin(2 * np.pi * WAVES[(i - 1) % len(WAVES)] * share)
-            columns.append(self.start[i] + self.span[i] * swing)
+        columns = []
+        for i, (start, span) in enumerate(zip(self.start, self.span, strict=True)):
+            swing = np.sin(2 * np.pi * waves_of(i) * share)
+            columns.append(start + span * (share if i == self.leader else swing))
         return np.stack(columns, axis=-1)
+
+
+def waves_of(column: int) -> float:
+    """Return how many waves a column makes on its way."""
+    return WAVES[(column - 1) % len(WAVES)]
 
 
 class Follower:
@@ -96,7 +103,7 @@ class Follower:
         """Return this answer's own offset (A,): another one a few milliradians farther on."""
         rest = min(1.0, max(0.0, self.way.duration_s - here_s - 0.5))  # the end is beyond dispute
         opinion: Floats = self._offset * rest * np.sin(400.0 * self._mixing @ positions)
-        return opinion
+        return np.where(np.array(self.way.span) != 0.0, opinion, 0.0)
 
     def is_done(self, positions: Floats) -> bool:
         """Return whether the end of the way is reached."""
@@ -115,3 +122,11 @@ class Servo:
         """Let time pass with the present targets."""
         share = 1.0 if self._lag_s <= 0 else 1.0 - float(np.exp(-seconds / self._lag_s))
         self.positions += (self.targets - self.positions) * share
+
+    def go(self, targets: Floats, seconds: float) -> None:
+        """Let time pass while the targets go evenly to new ones, as between points of a plan."""
+        begin = self.targets.copy()
+        for i in range(PARTS):
+            self.targets[:] = begin + (targets - begin) * ((i + 0.5) / PARTS)
+            self.advance(seconds / PARTS)
+        self.targets[:] = targets
