@@ -46,6 +46,7 @@ from executor_vs_lerobot.scenario import (
     JOINTS,
     SERVO_S,
     WIDTH,
+    Scenario,
     Thinker,
     frames,
 )
@@ -160,7 +161,7 @@ class FollowPolicy(PreTrainedPolicy):
         began = time.time()
         text = batch["task"][0] if isinstance(batch["task"], list) else batch["task"]
         if self._thinker is None or self._thinker.text != text:
-            self._thinker = Thinker(text)
+            self._thinker = Thinker(text, Scenario.of(text).step_s)
         degrees = batch["observation.state"].reshape(-1).to(torch.float64).numpy()
         rows = self._thinker.answer(np.deg2rad(degrees))
         found = torch.from_numpy(np.rad2deg(rows)).to(torch.float32)[None]

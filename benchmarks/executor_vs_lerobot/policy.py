@@ -7,13 +7,15 @@ from vla_core.contract import Contract, PolicyConfig
 from vla_core.ports import EXAMPLE_INSTRUCTION, ImageSpec, PolicySpec
 from vla_core.types import ActionChunk, Observation, Prefix
 
+HELD_S = 0.01  # the bridge writes to the servos at 100 Hz
+
 
 class FollowPolicy:
     """Follows the way that the instruction describes, as late as it says."""
 
     def __init__(self, config: PolicyConfig, contract: Contract) -> None:
         example = Scenario(int(config.options["rate_hz"]), "constant:0.0", 4.0)
-        self._thinker = Thinker(example.text())
+        self._thinker = Thinker(example.text(), HELD_S)
         (self._stream, stream), *_ = contract.observation.state.items()
         self.spec = PolicySpec(
             name="follow",
@@ -28,7 +30,7 @@ class FollowPolicy:
 
     def infer(self, observation: Observation, prefix: Prefix | None = None) -> ActionChunk:
         if observation.instruction != self._thinker.text:
-            self._thinker = Thinker(observation.instruction)
+            self._thinker = Thinker(observation.instruction, HELD_S)
         rows = self._thinker.answer(observation.state[self._stream])
         return ActionChunk(rows, observation.as_of_ns, self.spec.step_ns, self.spec.columns)
 

@@ -50,8 +50,9 @@ class Scenario:
     def way(self) -> Way:
         return Way(HOME, SPAN, self.way_s)
 
-    def follower(self) -> Follower:
-        return Follower(self.way, self.rows, self.step_s, SERVO_S)
+    def follower(self, held_s: float = 0.0) -> Follower:
+        """Return the policy's brain; targets that are held are half of that time late."""
+        return Follower(self.way, self.rows, self.step_s, SERVO_S + held_s / 2)
 
     def text(self) -> str:
         """Return the scenario as the instruction that tells the policy what to do."""
@@ -63,12 +64,16 @@ class Scenario:
 
 
 class Thinker:
-    """The policy without anybody's interface: rows for a position, after the drawn latency."""
+    """The policy without anybody's interface: rows for a position, after the drawn latency.
 
-    def __init__(self, text: str) -> None:
+    As a network that was trained on its own robot's data, it knows how late that robot is:
+    ``held_s`` is how long each target stands, a tick of LeRobot's or of our bridge.
+    """
+
+    def __init__(self, text: str, held_s: float) -> None:
         self.text = text
         scenario = Scenario.of(text)
-        self._follower = scenario.follower()
+        self._follower = scenario.follower(held_s)
         self._latency = parse(scenario.latency)
         self._rng = np.random.default_rng(scenario.seed)
 
