@@ -114,6 +114,24 @@ def test_an_unknown_robot_lists_the_known_ones(
     assert "'so101'" in said
 
 
+def test_a_key_that_is_asked_for_must_be_there(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VLA_API_KEY", raising=False)
+    said = refusal(capsys, HOLD, "--api-key", "--root", str(root))
+    assert "expected a key in VLA_API_KEY, without spaces around it, it is not set" in said
+
+
+def test_paths_start_from_the_checkout_wherever_it_is_called(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VLA_ROOT", str(root))
+    assert "'demo'" in refusal(capsys, "dmeo")
+    monkeypatch.delenv("VLA_ROOT")
+    assert f"no folder config/robots in {tmp_path}" in refusal(capsys, HOLD)
+
+
 def test_a_policy_is_named_by_its_file_or_its_name(root: Path) -> None:
     by_name = policy_config("demo", "so101", root)
     assert by_name == policy_config("config/policies/demo.yaml", "so101", root)

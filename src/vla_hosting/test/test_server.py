@@ -6,6 +6,7 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from vla_core.contract import Contract
+from vla_core.errors import NotReadyError
 from vla_core.types import ActionChunk, Observation, Prefix
 from vla_hosting import wire
 from vla_hosting.keys import ObservationKeys
+from vla_hosting.loading import load_policy
+from vla_hosting.remote import API_KEY_VARIABLE
 from vla_hosting.server import ServerSettings
 from vla_hosting.wrappers import CheckedPolicy
 from vla_testing.policies import HoldPolicy, MisbehavingPolicy
@@ -82,6 +86,39 @@ def test_is_healthy(serve: Any, policy: CheckedPolicy) -> None:
     address = serve(policy).replace("ws://", "http://")
     with urllib.request.urlopen(f"{address}/healthz", timeout=5) as answer:
         assert (answer.status, answer.read()) == (200, b"OK\n")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Api-Key wrong"},
+        {"Authorization": "Bearer secret"},
+        [("Authorization", "Api-Key secret"), ("Authorization", "Api-Key secret")],
+    ],
+)
+def test_without_the_key_nobody_comes_in(serve: Any, policy: CheckedPolicy, headers: Any) -> None:
+    address = serve(policy, settings=ServerSettings(api_key="secret"))
+    with pytest.raises(InvalidStatus) as caught, connect(address, additional_headers=headers):
+        pass
+    assert caught.value.response.status_code == 401
+    with connect(address, additional_headers={"Authorization": "Api-Key secret"}) as connection:
+        assert isinstance(wire.unpack(_bytes(connection)), dict)
+
+
+def test_our_client_sends_its_key(
+    serve: Any,
+    policy: CheckedPolicy,
+    contract: Contract,
+    configure: Any,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = serve(policy, settings=ServerSettings(api_key="secret"))
+    with pytest.raises(NotReadyError, match="turned away with 401: expected the header .Authorization"):
+        load_policy(configure(address), contract, root)
+    monkeypatch.setenv(API_KEY_VARIABLE, "secret")
+    load_policy(configure(address), contract, root).close()
 
 
 def test_takes_the_keys_of_the_policy_file(serve: Any, policy: CheckedPolicy) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.uri import WebSocketURI, parse_uri
 
 import vla_core.errors
@@ -87,7 +87,7 @@ class Connection:
             self._abandon()
             raise NotReadyError(
                 f"policy server {address}: no connection within {settings.open_s:g} s: "
-                f"{error or type(error).__name__}"
+                f"{_reason(error)}"
             ) from error
 
     def ask(self, message: dict[str, Any], deadline_s: float) -> Any:
@@ -131,6 +131,14 @@ class Connection:
             self._channel.close(GOODBYE_S)
 
 
+def _reason(error: Exception) -> str:
+    """Return what happened; of a server that turned us away, what it said."""
+    if isinstance(error, InvalidStatus):
+        said = (error.response.body or b"").decode(errors="replace").strip()[:200]
+        return f"turned away with {error.response.status_code}: {said or 'no reason'}"
+    return str(error) or type(error).__name__
+
+
 def _open(address: Address, settings: ConnectionSettings, ends_s: float) -> Channel:
     protocol = ClientProtocol(address.uri, max_size=settings.max_message_bytes)
     channel = Channel(_connect(address, settings.open_s), protocol)
@@ -141,7 +149,11 @@ def _open(address: Address, settings: ConnectionSettings, ends_s: float) -> Chan
         protocol.send_request(request)
         channel.flush(ends_s)
         while channel.handshake is None:
-            channel.read(ends_s)
+            try:
+                channel.read(ends_s)
+            except ClosedError:
+                if channel.handshake is None:  # else it was turned away, and was told why
+                    raise
         if protocol.handshake_exc is not None:
             raise protocol.handshake_exc
     except BaseException:

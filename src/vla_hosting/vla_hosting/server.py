@@ -8,6 +8,7 @@ traceback, after which the connection is closed. The command line is in `serve.p
 from __future__ import annotations
 
 import contextlib
+import hmac
 import http
 import logging
 import selectors
@@ -46,6 +47,7 @@ class ServerSettings:
     max_connections: int = 16
     open_s: float = 5.0  # for the handshake
     send_s: float = 5.0  # for a client that does not take its answer
+    api_key: str | None = None  # that clients must send, as openpi-client does; None: anybody
 
 
 class _Client:
@@ -150,6 +152,11 @@ class PolicyServer:
     def _shake_hands(self, client: _Client, request: Request) -> None:
         if request.path == HEALTH_PATH:
             response = client.protocol.reject(http.HTTPStatus.OK, "OK\n")
+        elif not self._may_enter(request):
+            response = client.protocol.reject(
+                http.HTTPStatus.UNAUTHORIZED,
+                "expected the header 'Authorization: Api-Key <key>' with the server's key\n",
+            )
         elif len(self._clients) > self._settings.max_connections:
             response = client.protocol.reject(
                 http.HTTPStatus.SERVICE_UNAVAILABLE,
@@ -164,6 +171,14 @@ class PolicyServer:
         log.info("client %s: connected", client.name)
         client.until_s = None
         client.channel.send(self._metadata, self._patience())
+
+    def _may_enter(self, request: Request) -> bool:
+        if self._settings.api_key is None:
+            return True
+        given = request.headers.get_all("Authorization")
+        expected = f"Api-Key {self._settings.api_key}".encode()
+        # Compared in constant time: how long a refusal takes must not tell how much was right.
+        return len(given) == 1 and hmac.compare_digest(given[0].encode(), expected)
 
     def _answer(self, client: _Client, data: bytes | str) -> None:
         started_s = time.perf_counter()
