@@ -407,7 +407,7 @@ class RouterNode(Node):
             self._within(RESET_WITHIN_S, call)
             answer = await call
             if answer is None or not answer.success:
-                missing.append(name)
+                missing.append(f"{name}: {answer.message}" if answer else name)
         response.success = not missing
         response.message = (
             f"no reset from {missing}" if missing else "executor and bridge are reset"
