@@ -207,6 +207,7 @@ class Rig:
     judge: Judge
     reference: Reference = standing
     now_ns: int = 0
+    steady_ns: int | None = None  # None: the executor is not told the steady clock
     latency_ns: int = 100 * MS
     rows: int = 32
     row_ns: int = ROW
@@ -281,7 +282,7 @@ class Rig:
         self.executor.measure(names, positions, self.now_ns, self.now_ns)
 
     def decide(self) -> Decision:
-        decision = self.executor.tick(self.now_ns)
+        decision = self.executor.tick(self.now_ns, self.steady_ns)
         self.decisions.append(decision)
         if decision.command is None:
             self.judge.forget()
