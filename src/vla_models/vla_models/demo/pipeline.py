@@ -46,7 +46,7 @@ FULL = Plan(
     snapshots=200,
     rounds=(
         Round(TrainingSettings(steps=3000)),
-        Round(TrainingSettings(steps=2000, seed=1, learning_rate=4e-4), corrections=96),
+        Round(TrainingSettings(steps=1000, seed=1, learning_rate=4e-4), corrections=60),
     ),
     held_out=HELD_OUT,
     seeds=10,
