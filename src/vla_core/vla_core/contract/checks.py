@@ -81,6 +81,15 @@ def _column_mistakes(columns: list[Mapping[str, Any]]) -> Iterator[str]:
             yield f"{path}.position: expected nothing for a {kind}, found {column['position']}"
         if len(limits) == 2 and all(map(_is_number, limits)) and limits[0] >= limits[1]:
             yield f"{path}.position: expected lower below upper, found {limits}"
+        if column.get("continuous") is True and (kind, unit) != ("joint_position", "rad"):
+            yield f"{path}.continuous: expected for a joint_position in rad, found a {kind}"
+        limits_in_order = _range(column)
+        if column.get("continuous") is True and limits_in_order is not None:
+            turn = limits_in_order[1] - limits_in_order[0]
+            if turn < 2 * math.pi:
+                yield f"{path}.position: expected a whole turn for continuous, found {turn:.3g}"
+        if column.get("hysteresis") and kind in UNITS and kind != "gripper":
+            yield f"{path}.hysteresis: expected for a gripper, found a {kind}"
 
 
 def _stream_mistakes(root: Mapping[str, Any]) -> Iterator[str]:

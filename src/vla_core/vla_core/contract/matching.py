@@ -41,6 +41,7 @@ def _mismatches(
     yield from _images(contract, spec)
     yield from _state(contract, spec)
     yield from _rate(contract, spec, config)
+    yield from _join(spec, config)
     if spec.columns == contract.columns:
         yield from _statistics(contract, spec)
 
@@ -118,6 +119,14 @@ def _rate(contract: Contract, spec: PolicySpec, config: PolicyConfig | None) -> 
     rate = config.rate_hz if config is not None else None
     if rate is not None and abs(rate * spec.step_ns / 1e9 - 1.0) > 0.01:
         yield f"rate_hz: expected {1e9 / spec.step_ns:g} (the policy's own), found {rate:g}"
+
+
+def _join(spec: PolicySpec, config: PolicyConfig | None) -> Iterator[str]:
+    if config is not None and config.execution.join == "rtc" and not spec.accepts_prefix:
+        yield (
+            "execution.join: 'rtc' needs a policy that continues a plan, this one accepts no "
+            "prefix; expected another join, such as 'blend'"
+        )
 
 
 def _statistics(contract: Contract, spec: PolicySpec) -> Iterator[str]:

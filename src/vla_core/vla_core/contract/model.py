@@ -114,6 +114,10 @@ class Column(Section):
     acceleration: Positive
     jerk: Positive
     measured_by: str | None = None  # "stream.entry"; default: the state entry of the same name
+    # An angle on the circle: a policy's row may be whole turns away. Its limits count turns.
+    continuous: bool = False
+    # A gripper keeps its value until the plan asks for a change larger than this [unit].
+    hysteresis: Annotated[float, Strict(), Field(ge=0.0, allow_inf_nan=False)] = 0.0
 
     @property
     def is_position(self) -> bool:

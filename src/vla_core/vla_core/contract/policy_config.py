@@ -10,6 +10,8 @@ from pydantic import Field, Strict
 from vla_core.contract.model import Name, Positive, Section, Whole
 
 NotNegative = Annotated[float, Strict(), Field(ge=0.0, allow_inf_nan=False)]
+# How a new plan takes over from the old one; `vla_core.execution.join` has them.
+JoinName = Literal["replace", "blend", "weighted", "average", "conservative", "ensemble", "rtc"]
 Share = Annotated[float, Strict(), Field(gt=0.0, lt=1.0)]
 
 
@@ -18,7 +20,7 @@ class ExecutionConfig(Section):
 
     mode: Literal["async", "sync"] = "async"
     horizon_rows: Whole | None = None  # rows played before the next chunk is due; None: all
-    join: Literal["replace", "blend"] = "blend"
+    join: JoinName = "blend"
     threshold: Share | None = None  # ask below this share of the horizon; None: from latency
     refresh_s: Positive | None = None  # ask again when the plan's observation is older
     # Wiggles of the rows shorter than this are removed; 0: the plan goes through every row.

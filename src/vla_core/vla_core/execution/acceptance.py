@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from vla_core.contract.model import Column
 from vla_core.errors import ChunkError
+from vla_core.execution.kinds import slowed, steady, unwrapped
 from vla_core.execution.values import Answer, Request, Task
 from vla_core.types import ActionChunk, Epoch
 
@@ -26,6 +28,13 @@ class Place:
     rest_since_ns: int | None  # at rest since then; None: moving
     observed_ns: int | None  # observation of the plan in force; None: no plan
     has_plan: bool
+    near: NDArray[np.float64]  # (A,) what is asked of the robot at the next tick
+    plan_ns: Callable[[int], int]  # real time to the plan's time, see `pace.Pace`
+
+    @property
+    def next_plan_ns(self) -> int:
+        """Target time of the next tick in the plan's time."""
+        return self.plan_ns(self.next_ns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +42,7 @@ class Accepted:
     """A chunk that may be played."""
 
     rows: NDArray[np.float64]  # (T, A), clamped into the limits
-    start_ns: int  # when row 0 is due, after a shift to now if there was one
+    start_ns: int  # when row 0 is due in the plan's time, after a shift to now if there was one
     observed_ns: int  # when the chunk was observed
     dropped_rows: int  # late
     clamped_rows: int
@@ -75,8 +84,11 @@ def check_chunk(
     """
     _check_form(chunk, task)
     start_ns, dropped = _start(chunk, place)
-    _check_velocity(chunk, columns, dropped)
-    rows, clamped = _clamped(chunk, columns, row_tolerance)
+    first = max(0, dropped - 1)
+    rows = unwrapped(chunk.values, columns, place.near, first)
+    _check_velocity(rows, chunk.step_ns, columns, first)
+    rows, clamped = _clamped(rows, columns, row_tolerance)
+    rows = steady(rows, columns, place.near, first)
     return Accepted(rows, start_ns, chunk.start_ns, dropped, clamped)
 
 
@@ -108,19 +120,21 @@ def _start(chunk: ActionChunk, place: Place) -> tuple[int, int]:
     if not place.has_plan:
         if place.rest_since_ns is None or chunk.start_ns < place.rest_since_ns:
             raise ChunkError("chunk was observed before the robot came to rest")
-        return place.next_ns, 0  # nothing has moved since: nothing is lost
-    late = max(0, -((chunk.start_ns - place.next_ns) // chunk.step_ns))
+        return place.next_plan_ns, 0  # nothing has moved since: nothing is lost
+    start_ns = place.plan_ns(chunk.start_ns)
+    late = max(0, -((start_ns - place.next_plan_ns) // chunk.step_ns))
     if late >= chunk.horizon - 2:
         raise ChunkError(
             f"chunk is late: {min(late, chunk.horizon)} of its {chunk.horizon} rows are past"
         )
-    return chunk.start_ns, late
+    return start_ns, late
 
 
-def _check_velocity(chunk: ActionChunk, columns: tuple[Column, ...], dropped: int) -> None:
-    rows = chunk.values[max(0, dropped - 1) :]
-    steps = np.abs(np.diff(rows, axis=0)).max(axis=0) / (chunk.step_ns * 1e-9)
-    peaks = np.abs(rows).max(axis=0)
+def _check_velocity(
+    rows: NDArray[np.float64], step_ns: int, columns: tuple[Column, ...], first: int
+) -> None:
+    steps = np.abs(np.diff(rows[first:], axis=0)).max(axis=0) / (step_ns * 1e-9)
+    peaks = np.abs(rows[first:]).max(axis=0)
     for i, column in enumerate(columns):
         if column.is_gripper:
             continue  # open and close are steps by nature; the limits make a motion of them
@@ -133,21 +147,21 @@ def _check_velocity(chunk: ActionChunk, columns: tuple[Column, ...], dropped: in
 
 
 def _clamped(
-    chunk: ActionChunk, columns: tuple[Column, ...], tolerance: float
+    rows: NDArray[np.float64], columns: tuple[Column, ...], tolerance: float
 ) -> tuple[NDArray[np.float64], int]:
     lower = np.array([_limits(column)[0] for column in columns])
     upper = np.array([_limits(column)[1] for column in columns])
-    beyond = np.maximum(chunk.values - upper, lower - chunk.values)
+    beyond = np.maximum(rows - upper, lower - rows)
     # Fully open or closed is all that a gripper can be told: far beyond means no more than that.
     share = np.array([1.0 if column.is_gripper else tolerance for column in columns])
     far = np.argwhere(beyond > share * (upper - lower))
     if len(far):
         row, i = far[0]
         raise ChunkError(
-            f"chunk row {row} asks column '{columns[i].name}' for {chunk.values[row, i]:.4g} "
+            f"chunk row {row} asks column '{columns[i].name}' for {rows[row, i]:.4g} "
             f"{columns[i].unit}, its limits are {lower[i]:g} to {upper[i]:g}"
         )
-    clamped = np.clip(chunk.values, lower, upper)
+    clamped = np.clip(slowed(rows, columns), lower, upper)
     return clamped, int((beyond > 0.0).any(axis=1).sum())
 
 

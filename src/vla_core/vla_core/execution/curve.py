@@ -74,9 +74,13 @@ class Spline:
     def sample(self, times_ns: Times) -> Points:
         """Return value and derivatives at the times."""
         segments = self._coefficients.shape[1]
-        since_s = (times_ns - self._start_ns) * 1e-9
-        index = np.clip((times_ns - self._start_ns) // self._step_ns, 0, segments - 1)
-        inner_s = np.clip(since_s - index * self._step_s, 0.0, self._step_s)[:, None]
+        since_ns = times_ns - self._start_ns
+        since_s = since_ns * 1e-9
+        # Not np.clip: its way to the same result costs a quarter of this function.
+        index = np.minimum(np.maximum(since_ns // self._step_ns, 0), segments - 1)
+        inner_s = np.minimum(np.maximum(since_s - index * self._step_s, 0.0), self._step_s)[
+            :, None
+        ]
         c0, c1, c2, c3 = self._coefficients[:, index]
         value = c0 + inner_s * (c1 + inner_s * (c2 + inner_s * c3))
         first = c1 + inner_s * (2 * c2 + inner_s * 3 * c3)
@@ -85,7 +89,7 @@ class Spline:
         if early.any():
             first = np.where(early[:, None], 0.0, first)
             second = np.where(early[:, None], 0.0, second)
-        over_ns = times_ns - self._start_ns - segments * self._step_ns
+        over_ns = since_ns - segments * self._step_ns
         if (over_ns >= 0).any():
             value = np.where((over_ns >= 0)[:, None] & self._held, self._last, value)
             return self._settle(np.maximum(over_ns, 0)[:, None] * 1e-9, value, first, second)

@@ -17,6 +17,7 @@ from vla_core.execution.values import (
     Command,
     Correction,
     Decision,
+    Execution,
     ExecutorSettings,
     Request,
     Snapshot,
@@ -95,6 +96,7 @@ class Executor:
         Raises:
             NotReadyError: inactive, stopped, or another task is running.
             ChunkError: the policy's columns are not the robot's.
+            ConfigurationError: the join does not exist, or the policy cannot be joined by it.
         """
         self._session.check_task(task)
         self._session.begin(task)
@@ -108,6 +110,25 @@ class Executor:
         if self._session.task is not None:
             self._session.end(now_ns)
             self._watch.lease.drop()
+
+    def change_execution(self, execution: Execution) -> None:
+        """Play the running task's chunks otherwise from the next one on; no task: nothing.
+
+        Raises:
+            ConfigurationError: the join does not exist, or the policy cannot be joined by it.
+        """
+        self._session.change(execution)
+
+    def set_speed(self, scale: float, now_ns: int) -> None:
+        """Play plans at this share of their speed and of the velocity limits, for people nearby.
+
+        The robot follows the same way more slowly; at 0 it rests until the speed is above 0 and
+        a chunk has been observed after that.
+
+        Raises:
+            ConfigurationError: not 0 to 1.
+        """
+        self._pilot.pace.set(scale, now_ns, self._pilot.plan is not None)
 
     def renew_lease(self, task_id: str, now_ns: int) -> None:
         """Take the router's permission for the running task; others are ignored."""

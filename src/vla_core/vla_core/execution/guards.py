@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_core.contract.model import Contract
+from vla_core.execution.kinds import apart
 
 Array = NDArray[np.float64]
 
@@ -103,7 +104,7 @@ class TrackingGuard:
 
     def trouble(self, commanded: Array, measured: Array, now_ns: int) -> str | None:
         """Return a sentence once the error has been too large for too long."""
-        error = np.abs(commanded - measured)
+        error = np.abs(apart(self.contract.action.columns, commanded, measured))
         for i, column in enumerate(self.contract.action.columns):
             if column.kind != "joint_position" or math.isnan(error[i]):
                 error[i] = 0.0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vla_core.contract.model import Contract
 from vla_core.errors import ConfigurationError, LimitError
 from vla_core.execution.curve import Points, Times
+from vla_core.execution.kinds import base
 from vla_core.execution.motion import REJOIN, Axis, Motion, State, resting
 from vla_core.execution.values import Command
 
@@ -37,6 +38,8 @@ class Limiter:
         self._step_ns = contract.step_ns
         self._tail_ns = max(self._step_ns, round(tail_step_s * 1e9))
         self._axes = [Axis(column, self._step_ns) for column in self._columns]
+        self._base = base(self._columns)
+        self._speed = 1.0
         self._motions: list[Motion] = [resting(0.0, 0) for _ in self._columns]
         self._ahead = np.array([1, *(1 + steps for steps in REJOIN)], dtype=np.int64)
         self._box = contract.action.workspace
@@ -72,6 +75,13 @@ class Limiter:
     def shift(self, offset_ns: int) -> None:
         """Move the committed motions in time, after a jump of the clock."""
         self._motions = [motion.shifted(offset_ns) for motion in self._motions]
+
+    def set_speed(self, share: float) -> None:
+        """Allow this share of the velocity limits from the next tick on."""
+        if share != self._speed:
+            self._speed = share
+            for axis in self._axes:
+                axis.set_speed(share)
 
     def state(self, time_ns: int) -> tuple[Array, Array, Array]:
         """Return positions, velocities and accelerations (A,) of the committed motions."""
@@ -112,12 +122,28 @@ class Limiter:
     ) -> list[Motion | None]:
         """Let the columns that cannot follow meet the plan again later."""
         targets = self._targets(plan, now_ns, 1 + len(REJOIN))
-        return [
-            axis.rejoin(old, now_ns, target) if new is None else new
-            for axis, new, old, target in zip(
-                self._axes, motions, self._motions, targets, strict=True
+        together: list[Motion | None] = []
+        if any(motions[i] is None for i in self._base):
+            together = self._rejoin_together(targets, now_ns)
+        rejoined = [
+            axis.rejoin(old, now_ns, target) if new is None and i not in self._base else new
+            for i, (axis, new, old, target) in enumerate(
+                zip(self._axes, motions, self._motions, targets, strict=True)
             )
         ]
+        for i, motion in zip(self._base, together, strict=False):
+            rejoined[i] = motion
+        return rejoined
+
+    def _rejoin_together(self, targets: list[list[State]], now_ns: int) -> list[Motion | None]:
+        """Let the columns of a base meet the plan at the same time, so that it keeps its way."""
+        axes = [(self._axes[i], self._motions[i], targets[i]) for i in self._base]
+        for number, steps in enumerate(REJOIN, 1):
+            found = [axis.meet(old, now_ns, its[number], steps) for axis, old, its in axes]
+            if None not in found:
+                return found
+        later = max(axis.approach_steps(old, now_ns, its[0]) for axis, old, its in axes)
+        return [axis.approach(old, now_ns, its[0], later) for axis, old, its in axes]
 
     def _targets(self, plan: Sample, now_ns: int, count: int) -> list[list[State]]:
         """Return the plan's states per column, at the next point and later ones."""

@@ -32,6 +32,7 @@ class Condition(Enum):
     DISAGREEMENT = "old and new plan are too far apart to blend"
     LEASE_LOST = "no lease from the router for 1 s"
     CLOCK_JUMP = "the clock jumped, or ticks were missing, by more than 0.1 s"
+    PAUSED = "the speed scale is 0"
     MEASURED_MISSING = "no measured state yet"
     MEASURED_OLD = "measured state older than 0.2 s"
     TASK_ENDED = "the task has ended, the robot still moves"
@@ -90,6 +91,7 @@ TABLE: dict[Condition, Row] = {
     Condition.DISAGREEMENT: Row(Mode.HOLDING, Output.HOLD, _FRESH),
     Condition.LEASE_LOST: Row(Mode.HOLDING, Output.HOLD, f"{_FRESH} (renewed)"),
     Condition.CLOCK_JUMP: Row(Mode.HOLDING, Output.HOLD, f"{_FRESH}, in a new epoch"),
+    Condition.PAUSED: Row(Mode.HOLDING, Output.HOLD, f"{_FRESH}, at a speed above 0"),
     Condition.MEASURED_MISSING: Row(Mode.HOLDING, Output.NOTHING, "yes: when it comes"),
     Condition.MEASURED_OLD: Row(Mode.HOLDING, Output.SILENCE, f"{_FRESH}, measured again"),
     Condition.TASK_ENDED: Row(Mode.HOLDING, Output.SILENCE, "becomes idle at rest"),

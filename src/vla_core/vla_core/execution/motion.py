@@ -7,6 +7,7 @@ broken by a late, missing or wild target: the way to stop was chosen before it w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ State = tuple[float, float, float]  # position, velocity, acceleration
 SLACK = 5e-7
 # Shares of the limits within which a value counts as equal or inside.
 EQUAL = 1e-6
+# The velocity limit at speed 0, as a share.
+LEAST_SPEED = 1e-3
 # Where a column that cannot follow tries to meet the plan again: steps after the next point.
 REJOIN = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 28)
 
@@ -87,6 +90,7 @@ class Axis:
         self._column = column
         self._step_ns = step_ns
         self._step_s = step_ns * 1e-9
+        self._velocity = column.velocity
         self._lower, self._upper = column.position or (float("-inf"), float("inf"))
         margin = EQUAL * 0.1 * max(1.0, abs(self._lower), abs(self._upper))
         self._inside = (self._lower - margin, self._upper + margin)
@@ -104,6 +108,11 @@ class Axis:
         parameters.max_acceleration = [self._column.acceleration * (1 + SLACK)]
         parameters.max_jerk = [self._column.jerk * (1 + SLACK)]
         return parameters
+
+    def set_speed(self, share: float) -> None:
+        """Allow this share of the velocity limit; Ruckig takes no limit of 0."""
+        self._velocity = self._column.velocity * max(share, LEAST_SPEED)
+        self._reach.max_velocity = [self._velocity * (1 + SLACK)]
 
     def pass_on(self, current: Motion, now_ns: int, target: State) -> Motion | None:
         """Return the motion that reaches the target in one step; None: the limits forbid it.
@@ -124,12 +133,27 @@ class Axis:
             now_ns: the tick.
             targets: the plan one step later, and after as many more steps as `REJOIN` says.
         """
-        start = current.at(now_ns)
         for steps, target in zip(REJOIN, targets[1:], strict=True):
-            motion = self._meet(start, now_ns, target, steps)
+            motion = self.meet(current, now_ns, target, steps)
             if motion is not None:
                 return motion
-        return self._towards(start, self._resting_target(targets[0]), now_ns, 0)
+        return self.approach(current, now_ns, targets[0], 0)
+
+    def approach(self, current: Motion, now_ns: int, target: State, later: int) -> Motion | None:
+        """Return the motion that comes to rest at a target, not before ``later`` more steps."""
+        start = current.at(now_ns)
+        return self._towards(start, self._resting_target(target), now_ns, later)
+
+    def approach_steps(self, current: Motion, now_ns: int, target: State) -> int:
+        """Return how many steps after the next point a target can be reached at rest."""
+        self._reach.minimum_duration = self._step_s
+        start = current.at(now_ns)
+        lead = self._calculate(self._reach, start, self._resting_target(target))
+        return 0 if lead is None else max(0, math.ceil(lead.duration / self._step_s) - 1)
+
+    def meet(self, current: Motion, now_ns: int, target: State, later: int) -> Motion | None:
+        """Return the motion that meets a target ``later`` steps after the next point, if any."""
+        return self._meet(current.at(now_ns), now_ns, target, later)
 
     def _meet(self, start: State, now_ns: int, target: State, later: int) -> Motion | None:
         state = target if self._column.is_position else (0.0, target[0], target[1])
@@ -145,13 +169,13 @@ class Axis:
         if abs(acceleration) > self._column.acceleration * (1 + SLACK):
             return False
         change = acceleration * abs(acceleration) / (2 * self._column.jerk)
-        return max(abs(velocity + change), abs(velocity - change)) <= self._column.velocity
+        return max(abs(velocity + change), abs(velocity - change)) <= self._velocity
 
     def _resting_target(self, target: State) -> State:
         """Return the target without its derivatives, clamped into the limits."""
         if self._column.is_position:
             return min(max(target[0], self._lower), self._upper), 0.0, 0.0
-        limit = self._column.velocity
+        limit = self._velocity
         return 0.0, min(max(target[0], -limit), limit), 0.0
 
     def _towards(
@@ -187,7 +211,7 @@ class Axis:
         return (
             self._inside[0] <= position <= self._inside[1]
             and abs(acceleration) <= self._column.acceleration * (1 + EQUAL)
-            and self._peak_after(state) <= self._column.velocity * (1 + EQUAL)
+            and self._peak_after(state) <= self._velocity * (1 + EQUAL)
         )
 
     def _peak_after(self, state: State) -> float:

@@ -7,6 +7,7 @@ over into the plan and commits the limiter to the next point.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vla_core.contract.model import Contract
 from vla_core.errors import LimitError
@@ -15,6 +16,7 @@ from vla_core.execution.curve import Blend, Constant, Curve, Points, Times
 from vla_core.execution.guards import MeasuredState
 from vla_core.execution.join import Seam, join_named
 from vla_core.execution.limiter import Limiter, Sample, Tip
+from vla_core.execution.pace import Pace
 from vla_core.execution.plan import Plan
 from vla_core.execution.smoothness import SmoothnessMeter
 from vla_core.execution.start import Start
@@ -44,6 +46,7 @@ class Pilot:
         self.limiter = Limiter(contract, settings.tail_step_s, tip)
         self.start = Start(self._columns, measured, self.limiter, settings)
         self.smoothness = SmoothnessMeter(self._columns, self._step_ns)
+        self.pace = Pace(self._columns)
         self.plan: Plan | None = None
         self._is_plan_new = False
         self._failures_in_a_row = 0
@@ -55,14 +58,25 @@ class Pilot:
     def place(self, now_ns: int, last_tick_ns: int | None) -> Place:
         """Return what matters for a chunk that arrives now."""
         last_ns = now_ns if last_tick_ns is None else last_tick_ns
+        next_ns = max(last_ns + 2 * self._step_ns, now_ns)
         rests = self.start.is_placed and not self.is_moving(now_ns)
+        if self.plan is None:
+            self.pace.restart(next_ns)
         return Place(
             now_ns=now_ns,
-            next_ns=max(last_ns + 2 * self._step_ns, now_ns),
+            next_ns=next_ns,
             rest_since_ns=self.limiter.rest_ns if rests else None,
             observed_ns=None if self.plan is None else self.plan.observed_ns,
             has_plan=self.plan is not None,
+            near=self._asked(next_ns),
+            plan_ns=self.pace.plan_ns,
         )
+
+    def _asked(self, time_ns: int) -> NDArray[np.float64]:
+        """Return what is asked of the robot at a time (A,)."""
+        curve = self._resting_curve() if self.plan is None else self.plan.curve
+        values = curve.sample(np.array([self.pace.plan_ns(time_ns)], np.int64))[0]
+        return np.asarray(values[0])
 
     def adopt(self, accepted: Accepted, request: Request, task: Task, place: Place) -> None:
         """Join an accepted chunk to the plan in force.
@@ -76,14 +90,17 @@ class Pilot:
             old=rest if self.plan is None else self.plan.curve,
             old_own=rest if self.plan is None else self.plan.own,
             new=plan.curve,
-            at_ns=place.next_ns - self._step_ns,
+            at_ns=self.pace.plan_ns(place.next_ns - self._step_ns),
             end_ns=plan.end_ns,
             step_ns=self._step_ns,
             columns=self._columns,
+            old_end_ns=None if self.plan is None else self.plan.end_ns,
+            row_ns=plan.step_ns,
+            rows=plan.rows,
         )
         if self.plan is not None:
             quarrel = seam.quarrel(task.execution.mode_switch)
-            if quarrel is not None and task.execution.join == "blend":
+            if quarrel is not None and task.execution.join != "replace":
                 raise Quarrel(quarrel)
             self.smoothness.joined(seam)
         self.plan = plan.joined(join_named(task.execution.join)(seam))
@@ -97,6 +114,7 @@ class Pilot:
         """
         target_ns = now_ns + self._step_ns
         failures = self.limiter.failures
+        self.limiter.set_speed(self.pace.limit(now_ns, self._step_ns))
         late = self.limiter.follow(self._corrected(plan.curve, correction, target_ns), now_ns)
         self._failures_in_a_row += 1
         if self.limiter.failures == failures:
@@ -104,7 +122,7 @@ class Pilot:
         if self._failures_in_a_row >= LIMITER_FAILURES:
             raise LimitError(f"limits: the limiter failed in {LIMITER_FAILURES} ticks in a row")
         self.start.commanded()
-        if isinstance(plan.curve, Blend) and now_ns >= plan.curve.end_ns:
+        if isinstance(plan.curve, Blend) and self.pace.plan_ns(now_ns) >= plan.curve.end_ns:
             self.plan = plan.joined(plan.curve.new)  # the blend is over
         return late
 
@@ -135,15 +153,19 @@ class Pilot:
 
     def _corrected(self, curve: Curve, correction: Correction | None, target_ns: int) -> Sample:
         """Return the plan, with a residual if there is one for this very target."""
+
+        def paced(times_ns: Times) -> Points:
+            return self.pace.sample(curve, times_ns)
+
         if correction is None or abs(correction.target_ns - target_ns) > self._step_ns / 2:
-            return curve.sample
+            return paced
         residual = np.zeros(len(self._names))
         for name, value in zip(correction.columns, correction.values.tolist(), strict=True):
             if name in self._names:
                 residual[self._names.index(name)] = value
 
         def sample(times_ns: Times) -> Points:
-            value, first, second = curve.sample(times_ns)
+            value, first, second = paced(times_ns)
             return value + residual * (times_ns == target_ns)[:, None], first, second
 
         return sample

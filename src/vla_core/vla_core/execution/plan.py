@@ -18,7 +18,10 @@ Columns = tuple[Column, ...]
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A curve with its horizon. Immutable: the tick swaps plans, nobody edits one."""
+    """A curve with its horizon. Immutable: the tick swaps plans, nobody edits one.
+
+    Times are the plan's own (see `pace.Pace`), except where it was observed and asked for.
+    """
 
     own: Curve  # the chunk's rows alone
     curve: Curve  # what is played: the plan before, joined to these rows

@@ -31,9 +31,18 @@ class Player:
         was_old = session.hold is not None and session.hold.condition is Condition.MEASURED_OLD
         if was_old and not self._pilot.start.is_commanding:
             session.hold = None  # it is over: what is missing now is a chunk
+        self._pause(now_ns)
         if self._pilot.plan is None:
             return session.hold or standing(Condition.NO_CHUNK)
         return self._follow(self._pilot.plan, now_ns)
+
+    def _pause(self, now_ns: int) -> None:
+        """Hold while the speed is 0. What the plan was made for may be elsewhere afterwards."""
+        session, pace = self._session, self._pilot.pace
+        if pace.speed(now_ns) == 0.0:
+            session.hold_for(Condition.PAUSED, Condition.PAUSED.value, now_ns)
+        elif session.hold is not None and session.hold.condition is Condition.PAUSED:
+            session.hold = Standing(Condition.PAUSED, "after a pause: waiting for a chunk")
 
     def _not_started(self, trouble: Standing, now_ns: int) -> Standing:
         if TABLE[trouble.condition].mode is Mode.STOPPED:
@@ -41,11 +50,8 @@ class Player:
         return trouble
 
     def _follow(self, plan: Plan, now_ns: int) -> Standing:
-        session, trigger, target_ns = (
-            self._session,
-            self._session.trigger,
-            now_ns + self._session.contract.step_ns,
-        )
+        session, trigger = self._session, self._session.trigger
+        target_ns = self._pilot.pace.plan_ns(now_ns + session.contract.step_ns)
         synchronous = bool(trigger is not None and trigger.synchronous_reason)
         if target_ns > (plan.horizon_end_ns if synchronous else plan.end_ns):
             condition = Condition.WAITING if synchronous else Condition.RUN_OUT

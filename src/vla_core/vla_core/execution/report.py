@@ -15,7 +15,7 @@ def make_snapshot(now_ns: int, session: Session, jitter: JitterMeter) -> Snapsho
     """Return everything `ExecutorState` carries."""
     nan = math.nan
     task, trigger, plan = session.task, session.trigger, session.pilot.plan
-    smoothness = session.pilot.smoothness
+    smoothness, pace = session.pilot.smoothness, session.pilot.pace
     reason = trigger.synchronous_reason if task is not None and trigger is not None else ""
     latency = trigger.latency.quantile if trigger is not None else lambda _: nan
     return Snapshot(
@@ -27,8 +27,8 @@ def make_snapshot(now_ns: int, session: Session, jitter: JitterMeter) -> Snapsho
         policy=task.policy if task is not None else "",
         synchronous=bool(reason),
         synchronous_reason=reason,
-        horizon_left=nan if plan is None else (plan.horizon_end_ns - now_ns) * 1e-9,
-        plan_left=nan if plan is None else (plan.end_ns - now_ns) * 1e-9,
+        horizon_left=nan if plan is None else pace.left_s(plan.horizon_end_ns, now_ns),
+        plan_left=nan if plan is None else pace.left_s(plan.end_ns, now_ns),
         request_threshold=nan if trigger is None else trigger.threshold_s,
         request_in_flight=trigger is not None and trigger.in_flight is not None,
         observation_age=nan if plan is None else (now_ns - plan.observed_ns) * 1e-9,

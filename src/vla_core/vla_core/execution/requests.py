@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vla_core.errors import ChunkError
 from vla_core.execution.acceptance import check_addressee, check_chunk
 from vla_core.execution.modes import Condition
@@ -125,7 +127,8 @@ class Requests:
         task, trigger, plan = session.task, session.trigger, session.pilot.plan
         if task is None or trigger is None or not may_move or not self._may_ask(now_ns):
             return None
-        left_s = None if plan is None else (plan.horizon_end_ns - now_ns) * 1e-9
+        pace = session.pilot.pace
+        left_s = None if plan is None else pace.left_s(plan.horizon_end_ns, now_ns)
         age_s = 0.0 if plan is None else (now_ns - plan.observed_ns) * 1e-9
         if not trigger.is_due(now_ns, left_s, age_s):
             return None
@@ -147,12 +150,27 @@ class Requests:
         session, pilot = self._session, self._session.pilot
         if session.stop is not None or not session.is_active or not pilot.start.is_placed:
             return False
+        if pilot.pace.target == 0.0:
+            return False
         return pilot.plan is not None or not pilot.is_moving(now_ns)
 
     def _knots(self, trigger: RequestTrigger, now_ns: int) -> Prefix | None:
-        """Return the plan from the oldest observation that may answer to its end."""
-        plan = self._session.pilot.plan
+        """Return the plan from the oldest observation that may answer to its end.
+
+        Below full speed the plan's time lags behind: knots are told as if the plan went on at full
+        speed from now, which is what an observation of now has to be answered with.
+        """
+        plan, pace = self._session.pilot.plan, self._session.pilot.pace
         if plan is None:
             return None
         oldest_ns = now_ns - round(self._session.contract.observation.max_age_s * 1e9)
-        return plan.knots(oldest_ns, now_ns + round(trigger.expected_s * 1e9))
+        committed_ns = pace.plan_ns(now_ns + round(trigger.expected_s * 1e9))
+        knots = plan.knots(pace.plan_ns(oldest_ns), committed_ns)
+        lag_ns = now_ns - pace.plan_ns(now_ns)
+        if knots is None or lag_ns == 0:
+            return knots
+        return replace(
+            knots,
+            start_ns=knots.start_ns + lag_ns,
+            committed_until_ns=knots.committed_until_ns + lag_ns,
+        )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vla_core.contract.model import Contract
 from vla_core.errors import ChunkError, NotReadyError
 from vla_core.execution.counters import Counters
 from vla_core.execution.guards import MeasuredState
-from vla_core.execution.join import join_named
+from vla_core.execution.join import check_join
 from vla_core.execution.limiter import Tip
 from vla_core.execution.modes import Condition, Standing, standing
 from vla_core.execution.pilot import Pilot
 from vla_core.execution.trigger import RequestTrigger
-from vla_core.execution.values import Correction, ExecutorSettings, Task
+from vla_core.execution.values import Correction, Execution, ExecutorSettings, Task
 from vla_core.types import Epoch
 
 
@@ -40,6 +42,7 @@ class Session:
         Raises:
             NotReadyError: inactive, stopped, or another task is running.
             ChunkError: the policy's columns are not the robot's.
+            ConfigurationError: the join does not exist, or the policy cannot be joined by it.
         """
         if not self.is_active:
             raise NotReadyError("the executor is not active: activate it first")
@@ -52,7 +55,7 @@ class Session:
                 f"policy '{task.policy}': expected columns {list(self.contract.columns)}, "
                 f"got {list(task.columns)}"
             )
-        join_named(task.execution.join)
+        check_join(task.execution.join, task.policy, task.accepts_prefix)
 
     def begin(self, task: Task) -> None:
         """Put a task in force."""
@@ -67,6 +70,18 @@ class Session:
             self.trigger.restart(task)
             return self.trigger
         return RequestTrigger(task, self.settings)
+
+    def change(self, execution: Execution) -> None:
+        """Play the running task's chunks otherwise from the next one on.
+
+        Raises:
+            ConfigurationError: the join does not exist, or the policy cannot be joined by it.
+        """
+        if self.task is None or self.trigger is None:
+            return
+        check_join(execution.join, self.task.policy, self.task.accepts_prefix)
+        self.task = replace(self.task, execution=execution)
+        self.trigger.change(self.task)
 
     def end(self, now_ns: int) -> None:
         """Put no task in force."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from vla_core.contract.model import Column
 from vla_core.errors import LimitError
 from vla_core.execution.guards import MeasuredState
+from vla_core.execution.kinds import apart
 from vla_core.execution.limiter import Limiter
 from vla_core.execution.modes import Condition, Standing
 from vla_core.execution.values import ExecutorSettings
@@ -85,10 +88,11 @@ class Start:
         """Return the columns that are no longer where they were found; all if none was."""
         if self._found is None:
             return list(self._columns)
+        moved = np.abs(apart(self._columns, np.array(measured), np.array(self._found)))
         return [
             column
-            for column, now, then in zip(self._columns, measured, self._found, strict=True)
-            if column.position is not None and abs(now - then) > STILL
+            for column, way in zip(self._columns, moved.tolist(), strict=True)
+            if column.position is not None and way > STILL
         ]
 
 
@@ -114,6 +118,9 @@ def start_positions(
         LimitError: the robot is outside its limits.
     """
     start, is_near = [], commanded is not None
+    ways = apart(
+        columns, np.array(measured), np.array(measured if commanded is None else commanded)
+    )
     for i, column in enumerate(columns):
         if column.position is None:
             start.append(0.0)  # a velocity column: its integral starts anew
@@ -125,6 +132,6 @@ def start_positions(
                 f"limits {lower:g} to {upper:g}: move the robot inside, then reset"
             )
         if commanded is not None and not column.is_gripper:
-            is_near = is_near and abs(measured[i] - commanded[i]) <= tolerance
+            is_near = is_near and abs(float(ways[i])) <= tolerance
         start.append(measured[i])
     return list(commanded) if commanded is not None and is_near else start

@@ -28,7 +28,7 @@ class RequestTrigger:
         self.latency = Window(WINDOW, skip=WARM_UP)  # observation to first use
         self._turnaround = Window(WINDOW, skip=WARM_UP)  # request to first use
         self.in_flight: Request | None = None
-        self._not_before_ns = 0
+        self._not_before_ns = self._sent_ns = 0
         self._timeouts_in_a_row = 0
         self.failures_in_a_row = 0
         self._answered = False
@@ -41,6 +41,10 @@ class RequestTrigger:
             task.horizon,
             task.step_ns,
         )
+
+    def change(self, task: Task) -> None:
+        """Serve the same task, played otherwise."""
+        self._task, self._execution = task, task.execution
 
     def restart(self, task: Task) -> None:
         """Serve another instruction of the same policy."""
@@ -65,6 +69,8 @@ class RequestTrigger:
         """Ask when fewer seconds of the horizon are left; NaN: not known yet."""
         if self._execution.threshold is not None:
             return self._execution.threshold * self._horizon_s
+        if self._execution.join == "ensemble":
+            return self._horizon_s  # it averages what every step says: ask as often as it goes
         return self._turnaround.quantile(HIGH) + 2 * self._task.step_ns * 1e-9
 
     @property
@@ -98,6 +104,8 @@ class RequestTrigger:
             return True
         if self.synchronous_reason:
             return False
+        if self._execution.join == "ensemble" and now_ns < self._sent_ns + self._task.step_ns:
+            return False
         refresh_s = self._execution.refresh_s
         if refresh_s is not None and age_s > refresh_s:
             return True
@@ -106,6 +114,7 @@ class RequestTrigger:
 
     def sent(self, request: Request) -> None:
         """Note that a request leaves."""
+        self._sent_ns = request.sent_ns
         self.in_flight = request
 
     def has_timed_out(self, now_ns: int) -> bool:
@@ -157,4 +166,4 @@ class RequestTrigger:
     def shift(self, now_ns: int) -> None:
         """Forget every instant, after a jump of the clock."""
         self.in_flight = None
-        self._not_before_ns = now_ns
+        self._not_before_ns = self._sent_ns = now_ns

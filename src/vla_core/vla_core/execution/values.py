@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_core.contract.policy_config import ExecutionConfig
+from vla_core.contract.policy_config import ExecutionConfig, JoinName
 from vla_core.errors import NonFiniteError, ShapeError
 from vla_core.execution.modes import Mode
 from vla_core.types import ActionChunk, Epoch, Prefix
 
 Array = NDArray[np.float64]
-JoinName = Literal["replace", "blend"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,7 @@ class Task:
     step_ns: int  # between rows
     horizon_rows: int | None = None  # rows played before the next chunk is due, h; None: H
     execution: Execution = Execution()
+    accepts_prefix: bool = False  # whether the policy continues a plan: `PolicySpec`
 
 
 @dataclass(frozen=True)
