@@ -14,5 +14,10 @@ setup(
         (f"share/{package}/config", glob("config/*.yaml")),
     ],
     zip_safe=True,
-    entry_points={"console_scripts": ["bridge_node = vla_bridge.bridge_node:main"]},
+    entry_points={
+        "console_scripts": [
+            "bridge_node = vla_bridge.bridge_node:main",
+            "homing_node = vla_bridge.homing_node:main",
+        ]
+    },
 )
