@@ -13,9 +13,11 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
 from vla_bringup.graph import Options, describe
 from vla_bringup.session import Session, running
@@ -47,12 +49,14 @@ class Arena:
         self.violations: list[str] = []
         self.messages: dict[str, str] = {}
         self.joints: dict[str, float] = {}
+        self.homing = ""
         self.arm_moved_ns = self.base_moved_ns = self.now_ns = 0
         self.arm_speed = self.base_speed = 0.0
         listen = self.client.node.create_subscription
         listen(JointState, "/joint_states", self._on_joints, qos.SENSOR)
         listen(Odometry, "/omni_base_controller/wheel_odom", self._on_odometry, qos.SENSOR)
         listen(String, "emulator/violations", lambda m: self.violations.append(m.data), qos.EVENT)
+        listen(String, "homing/state", self._on_homing, qos.STATE)
         listen(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.EVENT)
 
     @property
@@ -70,19 +74,38 @@ class Arena:
 
     def recover(self) -> None:
         """Reset executor and bridge, and go on with a task until arm and base move."""
-        self.until(self._is_reset, 60.0, "executor and bridge could not be reset")
+        self.until(self.is_reset, 60.0, "executor and bridge could not be reset")
         moving = (ExecutorState.MODE_IDLE, ExecutorState.MODE_RUNNING)
         self.until(lambda: self.state.mode in moving, 60.0, "neither idle nor running")
         if self.state.mode == ExecutorState.MODE_IDLE:
             self.client.start_task("sway", time_limit_s=120.0)
         self.until_moving()
 
-    def _is_reset(self) -> bool:
+    def is_reset(self) -> bool:
+        """Reset executor and bridge; return whether both did."""
         try:
             self.client.reset()
         except VlaError:  # not yet: a node is still starting
             return False
         return True
+
+    def home(self, method: str) -> str:
+        """Let the robot go home and return what is said at the end.
+
+        Raises:
+            VlaError: it is refused, with the reason.
+        """
+        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=method)
+        request = SetParameters.Request(parameters=[Parameter(name="method", value=value)])
+        answer = self.client.call(SetParameters, "homing/set_parameters", request)
+        assert answer.results[0].successful, answer.results[0].reason
+        started = self.client.call(Trigger, "homing/home", Trigger.Request())
+        if not started.success:
+            raise VlaError(started.message)
+        self.homing = ""
+        ended = ("home", "failed")
+        self.until(lambda: self.homing.startswith(ended), 60.0, f"not home: {self.homing}")
+        return self.homing
 
     def until_moving(self) -> None:
         """Wait for arm and base to move visibly under a plan."""
@@ -133,13 +156,17 @@ class Arena:
         moving = [abs(v) for name, v in speeds.items() if name not in OTHERS]
         self.arm_speed = max(moving)
         if self.arm_speed > JOINT_REST:
-            self.arm_moved_ns = self.now_ns
+            self.homing = ""
+        self.arm_moved_ns = self.now_ns
 
     def _on_odometry(self, message: Odometry) -> None:
         twist = message.twist.twist
         self.base_speed = max(math.hypot(twist.linear.x, twist.linear.y), abs(twist.angular.z))
         if self.base_speed > BASE_REST:
             self.base_moved_ns = time_ns(message.header.stamp)
+
+    def _on_homing(self, message: String) -> None:
+        self.homing = message.data
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

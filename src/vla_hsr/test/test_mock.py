@@ -26,7 +26,9 @@ def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
     pytest.importorskip("control_msgs")
     pytest.importorskip("tmc_control_msgs")
     folder = tmp_path_factory.mktemp("hsr")
-    with arena(folder, os.getpid() % 100 + 1, gripper_mode="force") as running:
+    # A busy machine may starve the emulator for a second.
+    bridge = {"gripper_mode": "force", "stop_silence_s": 5.0}
+    with arena(folder, os.getpid() % 100 + 1, **bridge) as running:
         yield running
 
 
@@ -80,6 +82,28 @@ def test_a_pressed_button_stops_until_it_is_released_and_reset(robot: Arena, but
 def test_a_killed_bridge_leaves_arm_and_base_at_rest(robot: Arena) -> None:
     robot.recover()
     check_rest(robot, "bridge killed", robot.kill("bridge"))
+
+
+@pytest.mark.parametrize("method", ["slow", "safe_pose"])
+def test_homing_is_refused_while_a_task_runs_and_else_ends_at_the_home_pose(
+    robot: Arena, method: str
+) -> None:
+    robot.recover()
+    with pytest.raises(VlaError, match="a task is running"):
+        robot.home(method)
+    robot.client.stop()
+    robot.until(lambda: robot.state.mode == STOPPED, 5.0, "not stopped")
+    with pytest.raises(VlaError, match="the bridge is stopped"):
+        robot.home(method)
+    robot.rest_after(0)
+    robot.until(robot.is_reset, 20.0, "not reset")
+    robot.until(lambda: robot.state.mode == ExecutorState.MODE_IDLE, 20.0, "not idle")
+    began = robot.now_ns
+    assert robot.home(method) == "home"
+    home = robot.contract.home
+    for name in ("arm_lift_joint", "arm_flex_joint", "wrist_flex_joint", "head_pan_joint"):
+        assert robot.joints[name] == pytest.approx(home[name], abs=0.05)
+    print(f"homing with '{method}': {(robot.now_ns - began) / 1e9:.1f} s")
 
 
 def test_nothing_that_arrived_in_all_this_was_wrong(robot: Arena) -> None:

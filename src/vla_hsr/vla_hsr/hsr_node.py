@@ -29,6 +29,7 @@ from vla_hsr.gripper import GraspChoice
 from vla_hsr.names import FIELDS, preset
 from vla_hsr.stops import StopInputs
 from vla_hsr.vendor import interface
+from vla_interfaces.srv import SelectSource
 from vla_ros import qos
 from vla_ros.diagnostics import ERROR, OK, Report
 from vla_ros.joints import entries_from_msg, twist_msg
@@ -155,7 +156,7 @@ class HsrNode(BridgeNode):
                     self.create_subscription(
                         kind,
                         topic,
-                        partial(self._on_controller, name),
+                        partial(self.heard_controller, name),
                         qos.SENSOR,
                         callback_group=self._quick,
                     )
@@ -183,7 +184,7 @@ class HsrNode(BridgeNode):
     def on_start(self) -> None:
         """Refuse to move a robot that is not there, is another one, or is stopped."""
         self._wait_for_robot()
-        trouble = self._trouble()
+        trouble = self.trouble()
         if trouble:
             raise NotReadyError(trouble)
         self._choice.clear()
@@ -247,7 +248,8 @@ class HsrNode(BridgeNode):
         positions[[self.contract.columns.index(name) for name in names]] = values
         self._measured_state = time.monotonic_ns(), positions
 
-    def _on_controller(self, name: str, msg: Any) -> None:
+    def heard_controller(self, name: str, msg: Any) -> None:
+        """Note which joints a controller says it has."""
         self._controllers[name] = frozenset(msg.joint_names)
 
     def _on_stop_input(self, topic: str, msg: Bool) -> None:
@@ -265,13 +267,24 @@ class HsrNode(BridgeNode):
             return response
         return super()._on_reset(request, response)
 
+    def _on_select(
+        self, request: SelectSource.Request, response: SelectSource.Response
+    ) -> SelectSource.Response:
+        response = super()._on_select(request, response)
+        if response.success:
+            # The vendor's own homing may move the robot while nobody is selected; until the next
+            # command the controllers hold by themselves.
+            self.forget_commands()
+        return response
+
     def _wait_for_robot(self) -> None:
         """Give the robot time to be heard; the quick topics are served by their own thread."""
         deadline = time.monotonic() + HEARD_WITHIN_S
-        while time.monotonic() < deadline and self._unheard():
+        while time.monotonic() < deadline and self.unheard():
             time.sleep(0.05)
 
-    def _unheard(self) -> list[str]:
+    def unheard(self) -> list[str]:
+        """Return the topics that a present robot would have said something on."""
         states = {
             topic: name
             for name in ("arm", "head")
@@ -281,7 +294,7 @@ class HsrNode(BridgeNode):
         joints = [self._joints_topic] if self._measured_state is None else []
         return [*joints, *missing, *self._stops.unheard()]
 
-    def _trouble(self) -> str:
+    def trouble(self) -> str:
         """Say why the robot must not be moved; empty: it may."""
         if self._measured_state is None:
             return f"'{self._joints_topic}': {self._unmeasured}"
@@ -292,7 +305,7 @@ class HsrNode(BridgeNode):
                     f"output '{name}': the contract sends {sorted(channel.output.columns)}, the "
                     f"robot's controller has {sorted(joints)}"
                 )
-        unheard = self._unheard()
+        unheard = self.unheard()
         if unheard:
             return (
                 f"nothing heard on {unheard} within {HEARD_WITHIN_S:g} s: is the robot on, and "
@@ -302,7 +315,7 @@ class HsrNode(BridgeNode):
 
     def _report_robot(self) -> Report:
         values = {"names": self.params.names, "gripper_mode": self.params.gripper_mode}
-        trouble = self._trouble()
+        trouble = self.trouble()
         return Report(ERROR if trouble else OK, trouble or "the robot is there", values)
 
 

@@ -163,10 +163,14 @@ class EmulatorNode(Node):
     def _on_press(
         self, key: str, request: SetBool.Request, response: SetBool.Response
     ) -> SetBool.Response:
-        self._pressed[key] = request.data
-        self._buttons[key].publish(Bool(data=request.data))
+        self.press(key, request.data)
         response.success, response.message = True, f"{key}: {request.data}"
         return response
+
+    def press(self, key: str, pressed: bool) -> None:
+        """Press or release a button or bumper."""
+        self._pressed[key] = pressed
+        self._buttons[key].publish(Bool(data=pressed))
 
     def judge(self, what: str, violations: Any) -> None:
         """Count one message, and tell what is wrong with it."""
