@@ -125,3 +125,12 @@ def test_all_mismatches_come_at_once(contract: Contract, spec: PolicySpec) -> No
     wrong = replace(spec, robot="x", images={"top": ImageSpec(1, 1)}, step_ns=1, horizon=1)
     text = refusal(contract, wrong)
     assert text.count("\n  - ") == 4
+
+
+def test_the_join_rtc_with_a_policy_that_continues_nothing(
+    contract: Contract, spec: PolicySpec
+) -> None:
+    text = refusal(contract, spec, execution={"join": "rtc"})
+    assert "execution.join: 'rtc' needs a policy that continues a plan" in text
+    config = {"name": "p", "robot": "tiny", "uri": "a:b", "execution": {"join": "rtc"}}
+    check(contract, replace(spec, accepts_prefix=True), parse_policy_config(config))
