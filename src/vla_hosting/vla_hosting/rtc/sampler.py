@@ -50,12 +50,16 @@ class NoiseAtOne:
     def pullback(self, rows: Array, times: Array) -> tuple[Array, Pullback]:
         """Return the velocity towards the rows, and its pullback."""
         velocity, pull = self.flow.pullback(rows, 1.0 - times)
-        return -velocity, lambda error: np.asarray(-pull(error), np.float64)
+
+        def back(error: Array) -> Array:
+            return np.asarray(-pull(error), np.float64)
+
+        return np.asarray(-velocity, np.float64), back
 
 
 def steps(count: int) -> Array:
     """Return the times (count + 1,) of an integration in equal steps."""
-    return np.linspace(0.0, 1.0, count + 1)
+    return np.asarray(np.linspace(0.0, 1.0, count + 1), np.float64)
 
 
 def integrate(flow: Flow, noise: Array, times: Array) -> Array:
