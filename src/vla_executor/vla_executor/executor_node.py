@@ -17,10 +17,11 @@ from std_srvs.srv import Trigger
 from vla_core.contract import load_contract, load_policy_config
 from vla_core.errors import VlaError
 from vla_core.execution import Decision, Executor, ExecutorSettings, Mode
+from vla_core.execution.join import JOINS
 from vla_core.types import NS_PER_S
 from vla_executor.measuring import Measurement, measurements
 from vla_executor.outputs import encoder
-from vla_executor.tasks import JOINS, MODES, Policies, RunningTask, check_choice
+from vla_executor.tasks import MODES, Policies, RunningTask, check_choice
 from vla_interfaces.action import ExecuteTask
 from vla_interfaces.msg import (
     ActionChunk,
@@ -60,10 +61,10 @@ class ExecutorParams:
 
     contract_files: tuple[str, ...] = param((), "Contract, then overlays in order")
     policy_files: tuple[str, ...] = param((), "Files of the policies that a task may name")
-    mode: str = param("", "async or sync; empty: the policy's file. For the next task", live=True)
-    join: str = param(
-        "", "replace or blend; empty: the policy's file. For the next task", live=True
-    )
+    mode: str = param("", "async or sync; empty: the policy's file", live=True)
+    join: str = param("", f"{' '.join(JOINS)}; empty: the policy's file", live=True)
+    speed_scale: float = param(1.0, "Share of the plan's speed; 0: rest", 0.0, 1.0, live=True)
+    shadow: bool = param(False, "Decide everything, command nothing; see ~/shadow/*")
     lease_s: float = param(1.0, "A lease older than this means hold [s]", 0.25, 10.0)
     request_timeout_s: float = param(2.0, "Least time an answer is waited for [s]", 0.1, 60.0)
     first_timeout_s: float = param(30.0, "Time the first answer is waited for [s]", 0.1, 600.0)
@@ -90,8 +91,10 @@ class ExecutorNode(ManagedNode):
             lease_s=self._params.lease_s,
             request_timeout_s=self._params.request_timeout_s,
             first_timeout_s=self._params.first_timeout_s,
+            shadow=self._params.shadow,
         )
         self._core = Executor(contract, settings, boot_id=secrets.randbits(63) | 1)
+        self._core.set_speed(self._params.speed_scale, now_ns(self))
         self._policies = Policies({config.name: config for config in configs})
         self._task: RunningTask | None = None
         self._told: tuple[Mode, str] | None = None
@@ -103,10 +106,12 @@ class ExecutorNode(ManagedNode):
             (
                 encoder(contract, output),
                 self.create_lifecycle_publisher(
-                    MESSAGE_TYPES[output.type], output.topic, qos.COMMAND
+                    MESSAGE_TYPES[output.type],
+                    f"~/shadow/{name}" if self._params.shadow else output.topic,
+                    qos.COMMAND,
                 ),
             )
-            for output in contract.outputs.values()
+            for name, output in contract.outputs.items()
         ]
         self._ticker = Ticker(self, contract.step_ns, self._on_tick, on_crash=self._on_crash)
         self._changed = self.create_guard_condition(self._publish_state)
@@ -127,7 +132,7 @@ class ExecutorNode(ManagedNode):
         self.create_timer(STATE_PERIOD_S, self._publish_state, clock=steady)
 
     def _listen(self) -> None:
-        self.create_subscription(PolicyState, "policy/state", self._policies.heard, qos.STATE)
+        self.create_subscription(PolicyState, "policy/state", self._on_policy, qos.STATE)
         # What is frequent or must not wait behind a service; these callbacks only touch the core.
         subscribe = partial(self.create_subscription, callback_group=QuickGroup())
         subscribe(ActionChunk, "action_chunk", self._on_chunk, qos.EVENT)
@@ -186,9 +191,10 @@ class ExecutorNode(ManagedNode):
     def _tick(self, now: int, steady_ns: int | None) -> Decision:
         with self._lock:
             decision = self._core.tick(now, steady_ns)
-        if decision.command is not None:
+        command = decision.withheld if self._params.shadow else decision.command
+        if command is not None:
             for encode, publisher in self._outputs:
-                publisher.publish(encode(decision.command))
+                publisher.publish(encode(command))
         return decision
 
     def _on_crash(self) -> None:
@@ -196,6 +202,13 @@ class ExecutorNode(ManagedNode):
         self._changed.trigger()
 
     # Inputs.
+
+    def _on_policy(self, msg: PolicyState) -> None:
+        reason = self._policies.heard(msg)
+        if reason:
+            # It has restarted or stopped: whatever it was asked, nobody will answer.
+            with self._lock:
+                self._core.lose_policy(msg.policy, reason, now_ns(self))
 
     def _on_chunk(self, msg: ActionChunk) -> None:
         now = now_ns(self)
@@ -269,7 +282,7 @@ class ExecutorNode(ManagedNode):
         if running is not None and running.task_id == handle.request.task_id:
             # The answer to the first goal was lost: who asks again gets the result.
             running.end(ExecuteTask.Result.ENDED_CANCELED, "asked for again")
-            again = self._task = RunningTask(handle, running.task_id)
+            again = self._task = RunningTask(handle, running.task_id, running.policy)
             return await again.ended
         try:
             if not self.is_active:
@@ -283,7 +296,7 @@ class ExecutorNode(ManagedNode):
             handle.abort()
             return ExecuteTask.Result(ended=ExecuteTask.Result.ENDED_REFUSED, message=str(error))
         self.get_logger().info(f"task {task.task_id}: '{task.instruction}' by '{task.policy}'")
-        running = self._task = RunningTask(handle, task.task_id)
+        running = self._task = RunningTask(handle, task.task_id, task.policy)
         return await running.ended
 
     def _end_task(self, ended: int, message: str) -> None:
@@ -361,10 +374,17 @@ class ExecutorNode(ManagedNode):
 
     def _check_choices(self, params: ExecutorParams) -> None:
         check_choice("mode", params.mode, MODES)
-        check_choice("join", params.join, JOINS)
+        check_choice("join", params.join, tuple(JOINS))
 
     def _on_params(self, params: ExecutorParams) -> None:
         self._check_choices(params)
+        running = self._task
+        with self._lock:
+            if running is not None:
+                self._core.change_execution(
+                    self._policies.execution(running.policy, params.mode, params.join)
+                )
+            self._core.set_speed(params.speed_scale, now_ns(self))
         self._params = params
 
     def _warn(self, text: str) -> None:

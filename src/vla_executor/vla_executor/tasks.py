@@ -16,7 +16,6 @@ from vla_interfaces.action import ExecuteTask
 from vla_interfaces.msg import PolicyState
 from vla_ros.stamps import duration_ns
 
-JOINS = ("replace", "blend")
 MODES = ("async", "sync")
 
 
@@ -27,9 +26,10 @@ class Policies:
         self._configs = configs
         self._states: dict[str, PolicyState] = {}
 
-    def heard(self, state: PolicyState) -> None:
-        """Remember what a policy node says it can do."""
+    def heard(self, state: PolicyState) -> str:
+        """Remember what a policy node says it can do; return why it is not ready, if it is not."""
         self._states[state.policy] = state
+        return "" if state.ready else f"policy '{state.policy}' is not ready: {state.reason}"
 
     def task(self, goal: ExecuteTask.Goal, mode: str, join: str) -> Task:
         """Return the core's task; ``mode`` and ``join`` overrule the policy's file unless empty.
@@ -47,7 +47,6 @@ class Policies:
             raise NotReadyError(f"policy '{goal.policy}': its node has not been heard of")
         if not state.ready:
             raise NotReadyError(f"policy '{goal.policy}' is not ready: {state.reason}")
-        execution = config.execution
         return Task(
             task_id=goal.task_id,
             instruction=goal.instruction,
@@ -55,21 +54,28 @@ class Policies:
             columns=tuple(state.names),
             horizon=state.horizon,
             step_ns=duration_ns(state.step),
-            horizon_rows=execution.horizon_rows,
-            execution=replace(
-                Execution.of(execution),
-                synchronous=(mode or execution.mode) == "sync",
-                join=join or execution.join,  # type: ignore[arg-type]  # checked by check_choice
-            ),
+            horizon_rows=config.execution.horizon_rows,
+            execution=self.execution(goal.policy, mode, join),
+            accepts_prefix=state.accepts_prefix,
+        )
+
+    def execution(self, policy: str, mode: str, join: str) -> Execution:
+        """Return how a known policy's chunks are played; empty: as its file says."""
+        config = self._configs[policy].execution
+        return replace(
+            Execution.of(config),
+            synchronous=(mode or config.mode) == "sync",
+            join=join or config.join,  # type: ignore[arg-type]  # checked by check_choice
         )
 
 
 class RunningTask:
     """A goal in execution; ``ended`` is what its coroutine awaits."""
 
-    def __init__(self, handle: Any, task_id: str) -> None:
+    def __init__(self, handle: Any, task_id: str, policy: str) -> None:
         self._handle = handle
         self.task_id = task_id
+        self.policy = policy
         self.ended: Future = Future()
         self.is_ending = False
         self.leased_s = time.monotonic()

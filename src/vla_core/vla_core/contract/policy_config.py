@@ -25,6 +25,10 @@ class ExecutionConfig(Section):
     refresh_s: Positive | None = None  # ask again when the plan's observation is older
     # Wiggles of the rows shorter than this are removed; 0: the plan goes through every row.
     smoothing_rows: NotNegative = 6.0
+    # Do not ask while no joint has moved by this share of its range since the plan's observation,
+    # nor it is older than the age, nor rows run short. 0: off. Images are not looked at.
+    similar_within: Annotated[float, Strict(), Field(ge=0.0, le=0.2)] = 0.0
+    similar_age_s: Positive = 1.0
     mode_switch: Positive = 0.5  # plans farther apart [rad, m] stop instead of blending
     latency_injected_s: NotNegative = 0.0  # added to each answer, for experiments
     latency_spread: NotNegative = 0.0  # sigma of a lognormal around it; 0: constant

@@ -161,6 +161,12 @@ class Executor:
         if task is not None and (epoch, policy) == (self._session.epoch, task.policy):
             self._requests.fail(request_id, message, now_ns)
 
+    def lose_policy(self, policy: str, reason: str, now_ns: int) -> None:
+        """Note that a policy has gone or begun anew: the request in flight is asked again."""
+        task = self._session.task
+        if task is not None and task.policy == policy:
+            self._requests.lose_policy(reason, now_ns)
+
     def stop(self, reason: str, now_ns: int) -> None:
         """Stop now and stay stopped until reset."""
         self._session.latch(Condition.STOP_REQUESTED, f"stop requested: {reason}", now_ns)
@@ -205,14 +211,18 @@ class Executor:
         self._look(now_ns)
         self._session.standing = self._player.play(now_ns)
         output = TABLE[self._session.standing.condition].output
-        command = self._pilot.command(now_ns, output in (Output.PLAN, Output.HOLD))
+        # In shadow somebody else moves the robot, so a hold is where the robot is found.
+        holds = output is Output.PLAN or (output is Output.HOLD and not self._settings.shadow)
+        command = self._pilot.command(now_ns, holds)
         request = self._requests.ask(self._watch.may_move(now_ns), now_ns)
         self._player.count()
         return self._decision(command, request, now_ns)
 
     def _decision(self, command: Command | None, request: Request | None, now_ns: int) -> Decision:
         at_rest = self._pilot.limiter.rest_ns <= now_ns + self._step_ns
-        return Decision(self.mode, self._session.standing.reason, command, request, at_rest)
+        sent, withheld = (None, command) if self._settings.shadow else (command, None)
+        reason = self._session.standing.reason
+        return Decision(self.mode, reason, sent, request, at_rest, withheld)
 
     def _look(self, now_ns: int) -> None:
         session = self._session

@@ -82,6 +82,17 @@ class MeasuredState:
             return None
         return now_ns - min(known, default=now_ns)
 
+    def moved_since(self, positions: Array) -> float:
+        """Return how far the robot has moved, largest share of a column's range."""
+        way = np.abs(apart(self._columns, self._positions, positions))
+        shares = [
+            float(way[i]) / (column.position[1] - column.position[0])
+            for i, column in enumerate(self._columns)
+            if column.position is not None
+        ]
+        known = shares and not any(map(math.isnan, shares))
+        return max(shares) if known else math.inf
+
     @property
     def positions(self) -> Array:
         """Positions (A,); NaN: missing, or a velocity column."""

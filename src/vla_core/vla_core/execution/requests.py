@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vla_core.errors import ChunkError
 from vla_core.execution.acceptance import check_addressee, check_chunk
@@ -13,6 +17,8 @@ from vla_core.execution.trigger import RequestTrigger
 from vla_core.execution.values import Answer, Request, Task
 from vla_core.types import Prefix
 
+Array = NDArray[np.float64]
+
 
 class Requests:
     """Whatever becomes of a request, the next one is asked and no answer is used twice."""
@@ -21,6 +27,8 @@ class Requests:
         self._session = session
         self._rejections = 0
         self._request_id = 0
+        self._measured_when_asked: Array | None = None
+        self._asked: Array | None = None  # measured when the plan's chunk was asked for
 
     def begin(self) -> None:
         """Forget the task before."""
@@ -71,6 +79,7 @@ class Requests:
             session.hold_for(Condition.DISAGREEMENT, str(quarrel), now_ns)
             raise ChunkError(str(quarrel)) from None
         session.hold = None
+        self._asked = self._measured_when_asked
         self._rejections = 0
         session.counters.chunks_accepted += 1
         session.counters.rows_dropped_late += accepted.dropped_rows
@@ -99,6 +108,12 @@ class Requests:
         self._session.counters.requests_failed += 1
         trigger.failed(now_ns)
         self._count_failures(trigger, message, now_ns)
+
+    def lose_policy(self, reason: str, now_ns: int) -> None:
+        """Note that nobody works on the request in flight any more."""
+        trigger = self._session.trigger
+        if trigger is not None and trigger.in_flight is not None:
+            self.fail(trigger.in_flight.request_id, reason, now_ns)
 
     def expire(self, trigger: RequestTrigger, now_ns: int) -> None:
         """Give up a request that was waited for long enough."""
@@ -130,7 +145,7 @@ class Requests:
         pace = session.pilot.pace
         left_s = None if plan is None else pace.left_s(plan.horizon_end_ns, now_ns)
         age_s = 0.0 if plan is None else (now_ns - plan.observed_ns) * 1e-9
-        if not trigger.is_due(now_ns, left_s, age_s):
+        if not trigger.is_due(now_ns, left_s, age_s, self._moved()):
             return None
         self._request_id += 1
         request = Request(
@@ -142,9 +157,17 @@ class Requests:
             prefix=self._knots(trigger, now_ns),
         )
         trigger.sent(request)
+        self._measured_when_asked = session.measured.positions.copy()
         session.counters.requests_sent += 1
         session.counters.requests_by_threshold += plan is not None
         return request
+
+    def _moved(self) -> float:
+        """Return how far the robot is from where the plan's chunk was asked for."""
+        session, request = self._session, self._asked
+        if session.task is None or session.task.execution.similar_within == 0.0:
+            return math.inf
+        return math.inf if request is None else session.measured.moved_since(request)
 
     def _may_ask(self, now_ns: int) -> bool:
         session, pilot = self._session, self._session.pilot

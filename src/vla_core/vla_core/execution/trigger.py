@@ -71,6 +71,11 @@ class RequestTrigger:
             return self._execution.threshold * self._horizon_s
         if self._execution.join == "ensemble":
             return self._horizon_s  # it averages what every step says: ask as often as it goes
+        return self.needed_s
+
+    @property
+    def needed_s(self) -> float:
+        """Rows for so long are needed to bridge an answer; NaN: not known yet."""
         return self._turnaround.quantile(HIGH) + 2 * self._task.step_ns * 1e-9
 
     @property
@@ -90,19 +95,29 @@ class RequestTrigger:
     def _feasible_s(self) -> float:
         return (self._task.horizon - 1) * self._task.step_ns * 1e-9 / 2
 
-    def is_due(self, now_ns: int, horizon_left_s: float | None, age_s: float) -> bool:
+    def is_due(
+        self,
+        now_ns: int,
+        horizon_left_s: float | None,
+        age_s: float,
+        moved: float = math.inf,
+    ) -> bool:
         """Whether to ask now.
 
         Args:
             now_ns: the tick.
             horizon_left_s: seconds of the execution horizon left; None: no plan.
             age_s: age of the plan's observation.
+            moved: how far the robot has moved since that observation, largest share of a
+                column's range.
         """
         if self.in_flight is not None or now_ns < self._not_before_ns:
             return False
         if horizon_left_s is None:
             return True
         if self.synchronous_reason:
+            return False
+        if self._is_similar(horizon_left_s, age_s, moved):
             return False
         if self._execution.join == "ensemble" and now_ns < self._sent_ns + self._task.step_ns:
             return False
@@ -111,6 +126,16 @@ class RequestTrigger:
             return True
         threshold_s = self.threshold_s
         return math.isnan(threshold_s) or horizon_left_s <= threshold_s
+
+    def _is_similar(self, horizon_left_s: float, age_s: float, moved: float) -> bool:
+        """Whether an answer would say the same again; never where waiting could starve the robot.
+
+        Source: SmolVLA (arXiv 2506.01844), section 3.3, with a scale, an age and a way out.
+        """
+        within, needed_s = self._execution.similar_within, self.needed_s
+        if within == 0.0 or math.isnan(needed_s) or horizon_left_s <= needed_s:
+            return False
+        return moved < within and age_s < self._execution.similar_age_s
 
     def sent(self, request: Request) -> None:
         """Note that a request leaves."""

@@ -25,6 +25,9 @@ class Execution:
     refresh_s: float | None = None  # ask again when the plan's observation is older
     mode_switch: float = 0.5  # plans farther apart [rad, m] stop instead of blending
     smoothing_rows: float = 6.0  # wiggles of the rows shorter than this are removed; 0: none
+    # An observation within this share of the ranges of the plan's own is not asked about; 0: all.
+    similar_within: float = 0.0
+    similar_age_s: float = 1.0  # unless the plan's own is older
 
     @classmethod
     def of(cls, config: ExecutionConfig) -> Execution:
@@ -36,6 +39,8 @@ class Execution:
             refresh_s=config.refresh_s,
             mode_switch=config.mode_switch,
             smoothing_rows=config.smoothing_rows,
+            similar_within=config.similar_within,
+            similar_age_s=config.similar_age_s,
         )
 
 
@@ -69,6 +74,7 @@ class ExecutorSettings:
     rejections_to_hold: int = 3
     failures_to_hold: int = 5
     tail_step_s: float = 0.04  # between points of the braking tail
+    shadow: bool = False  # decide everything, command nothing: somebody else moves the robot
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +148,7 @@ class Decision:
     command: Command | None  # None: send nothing
     request: Request | None  # None: ask nothing
     at_rest: bool = True  # whether the command ends where it begins
+    withheld: Command | None = None  # in shadow: what would have been commanded
 
 
 @dataclass(frozen=True)

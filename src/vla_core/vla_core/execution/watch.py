@@ -51,7 +51,8 @@ class Watch:
         elif not self.lease.is_valid(now_ns):
             reason = f"the router's lease is older than {settings.lease_s:g} s"
             session.hold_for(Condition.LEASE_LOST, reason, now_ns)
-        self._look_at_tracking(now_ns)
+        if not settings.shadow:
+            self._look_at_tracking(now_ns)
 
     def _look_at_tracking(self, now_ns: int) -> None:
         session = self._session
