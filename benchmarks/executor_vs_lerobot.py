@@ -38,7 +38,7 @@ from executor_vs_lerobot.tables import markdown, print_tables
 from vla_bringup.child import Child, end_all
 from vla_bringup.session import stay_private
 
-WAY_S, QUICK_WAY_S, LOAD_WAY_S = 6.0, 4.0, 12.0
+WAY_S, QUICK_WAY_S, LOAD_WAY_S = 5.0, 4.0, 11.0
 LATENCIES = tuple(
     form.format(seconds)
     for seconds in ("0.05", "0.2", "0.7")
@@ -188,7 +188,7 @@ def main() -> int:
     stay_private()
     here = str(Path(__file__).parent)
     os.environ["PYTHONPATH"] = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
-    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="executor_vs_lerobot_"))
+    folder = (arguments.folder or Path(tempfile.mkdtemp(prefix="executor_vs_lerobot_"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     interpreter = theirs.python()
     version = theirs.version(interpreter) if interpreter else "absent"

@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,10 +124,11 @@ def running(rate_hz: int, folder: Path, interpreter: str) -> Iterator[Theirs]:
 
     def start(name: str, *arguments: str, nice: int = 0) -> Child:
         script = str(HERE / f"lerobot_{name}.py")
-        command: Sequence[str] = [interpreter, script, port, *arguments]
-        if name == "client":  # Child gives no input: the shell reads the pipe in its place
-            inherited = f"/proc/{os.getpid()}/fd/{read_end}"
-            command = ["sh", "-c", f'exec "$@" < {inherited}', "sh", *command]
+        # LeRobot writes logs/ where it is started; and Child gives no input: the shell reads the
+        # pipe in its place.
+        inherited = f"/proc/{os.getpid()}/fd/{read_end}" if name == "client" else os.devnull
+        shell = ["sh", "-c", f'cd "$0" && exec "$@" < {inherited}', str(folder.resolve())]
+        command = [*shell, interpreter, script, port, *arguments]
         child = Child(command, folder / f"{name}.log", _environment(folder), nice=nice)
         children.append(child)
         return child
