@@ -77,11 +77,16 @@ class Thinker:
         self._latency = parse(scenario.latency)
         self._rng = np.random.default_rng(scenario.seed)
 
-    def answer(self, positions: Floats, sleep: Callable[[float], None] = time.sleep) -> Floats:
+    def answer(
+        self,
+        positions: Floats,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> Floats:
         """Return (T, A) [rad] after as long as an inference takes."""
-        began = time.perf_counter()
+        began = clock()
         rows = self._follower.chunk(positions)
-        sleep(max(0.0, self._latency.draw(self._rng) - (time.perf_counter() - began)))
+        sleep(max(0.0, self._latency.draw(self._rng) - (clock() - began)))
         return rows
 
 
