@@ -113,7 +113,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """The running graph."""
     folder = tmp_path_factory.mktemp("so101")
     os.environ["ROS_DOMAIN_ID"] = str((os.getpid() + 79) % 100 + 1)
-    graph = describe("so101", "mock", "reach", ROOT, Options())
+    # A bad line all the while: nothing of it may be seen.
+    options = Options(overrides={"emulator": {"corrupt": 0.01}})
+    graph = describe("so101", "mock", "reach", ROOT, options)
     with running(graph, folder, print) as session:
         made = Bench(session, graph, folder)
         made.listen()

@@ -16,6 +16,7 @@ from so101_rig import CALIBRATION, Rig
 from vla_so101 import registers as reg
 from vla_so101.emulator.faults import Faults
 
+pytestmark = pytest.mark.slow  # LeRobot takes its time to start
 HERE = Path(__file__).parent
 TIMEOUT_S = 110  # LeRobot imports torch
 PYTHON = HERE.parents[2] / ".vla" / "envs" / "lerobot" / "bin" / "python"
@@ -38,7 +39,6 @@ def _needs_lerobot() -> None:
         pytest.skip("LeRobot's environment is not complete: ./vla setup --extra lerobot")
 
 
-@pytest.mark.slow
 def test_the_table_of_units_is_what_lerobot_computes_now() -> None:
     kept = json.loads((HERE / "lerobot_units.json").read_text())
     assert json.loads(lerobot("lerobot_units.py"))["cases"] == kept["cases"]
