@@ -31,7 +31,7 @@ def contract_mistakes(raw: Any) -> list[str]:
         *_measurement_mistakes(root, columns),
         *_output_mistakes(root, columns),
         *_home_mistakes(root, columns),
-        *_workspace_mistakes(root),
+        *_workspace_mistakes(root, columns),
     ]
 
 
@@ -195,7 +195,19 @@ def _home_mistakes(root: Mapping[str, Any], columns: list[Mapping[str, Any]]) ->
                 yield f"home: expected every position column, found none for '{name}'"
 
 
-def _workspace_mistakes(root: Mapping[str, Any]) -> Iterator[str]:
+def _workspace_mistakes(
+    root: Mapping[str, Any], columns: list[Mapping[str, Any]]
+) -> Iterator[str]:
+    joints = [c.get("name") for c in columns if c.get("kind") == "joint_position"]
+    for i, link in enumerate(
+        _list(_mapping(_mapping(root.get("action")).get("workspace")).get("chain"))
+    ):
+        path, column = f"action.workspace.chain[{i}]", _mapping(link).get("column")
+        if column is not None and column not in joints:
+            yield f"{path}.column: expected one of {joints}, found {column!r}"
+        axis = _list(_mapping(link).get("axis"))
+        if len(axis) == 3 and all(map(_is_number, axis)) and not any(axis):
+            yield f"{path}.axis: expected a direction, found {axis}"
     box = _mapping(_mapping(root.get("action")).get("workspace"))
     lower, upper = _list(box.get("lower")), _list(box.get("upper"))
     for i, (low, high) in enumerate(zip(lower, upper, strict=False)):

@@ -135,12 +135,26 @@ class Column(Section):
         return "brake_and_hold" if self.is_position else "ramp_to_zero"
 
 
+Vector = tuple[Finite, Finite, Finite]
+
+
+class Link(Section):
+    """One joint of the chain to the tool, as in a URDF; without ``column`` it is fixed."""
+
+    origin: Vector  # in the frame before it [m]
+    rpy: Vector = (0.0, 0.0, 0.0)  # fixed-axis angles [rad]
+    axis: Vector = (0.0, 0.0, 1.0)
+    column: Name | None = None
+    slides: bool = False  # moves along its axis instead of turning about it
+
+
 class Workspace(Section):
-    """Box that the tool must stay in [m]; needs forward kinematics in the executor."""
+    """Box that the tool must stay in [m]; needs the chain to the tool."""
 
     frame: Name
-    lower: tuple[Finite, Finite, Finite]
-    upper: tuple[Finite, Finite, Finite]
+    lower: Vector
+    upper: Vector
+    chain: tuple[Link, ...] = ()  # from ``frame`` to the tool; empty: handed to the executor
 
 
 class ActionSection(Section):

@@ -47,7 +47,7 @@ class Limiter:
         if self._box is not None and tip is None:
             raise ConfigurationError(
                 f"robot '{contract.robot}': action.workspace needs forward kinematics, which "
-                "this executor was not given; remove the box or hand it a kinematics"
+                "this executor was not given; add the box's chain or hand it a kinematics"
             )
 
     @property
@@ -179,8 +179,19 @@ class Limiter:
         if self._box is None or self._tip is None:
             return False
         _, points = self._sample(motions, now_ns)
-        tips = self._tip(points[:, :, 0])
-        return bool((tips < self._box.lower).any() or (tips > self._box.upper).any())
+        return self.outside_workspace(points[:, :, 0]) is not None
+
+    def outside_workspace(self, positions: Array) -> str | None:
+        """Return a sentence if the tool is outside its box at one of the positions (K, A)."""
+        if self._box is None or self._tip is None:
+            return None
+        tips = self._tip(positions)
+        outside = (tips < self._box.lower).any(axis=1) | (tips > self._box.upper).any(axis=1)
+        if not outside.any():
+            return None
+        tip = ", ".join(f"{value:.3f}" for value in tips[outside.argmax()].tolist())
+        lower, upper = list(self._box.lower), list(self._box.upper)
+        return f"the tool is at ({tip}) m in '{self._box.frame}', its box is {lower} to {upper}"
 
 
 def _inside(value: float, limits: tuple[float, float] | None) -> float:

@@ -15,6 +15,7 @@ from vla_core.execution.acceptance import Accepted, Place
 from vla_core.execution.curve import Blend, Constant, Curve, Points, Times
 from vla_core.execution.guards import MeasuredState
 from vla_core.execution.join import Seam, join_named
+from vla_core.execution.kinematics import tip_of
 from vla_core.execution.limiter import Limiter, Sample, Tip
 from vla_core.execution.pace import Pace
 from vla_core.execution.plan import Plan
@@ -43,7 +44,7 @@ class Pilot:
         self._names = contract.columns
         self._columns = contract.action.columns
         self._step_ns = contract.step_ns
-        self.limiter = Limiter(contract, settings.tail_step_s, tip)
+        self.limiter = Limiter(contract, settings.tail_step_s, tip or tip_of(contract))
         self.start = Start(self._columns, measured, self.limiter, settings)
         self.smoothness = SmoothnessMeter(self._columns, self._step_ns)
         self.pace = Pace(self._columns)

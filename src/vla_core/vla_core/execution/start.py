@@ -77,6 +77,10 @@ class Start:
             start = start_positions(self._columns, measured, self._last_command, tolerance)
         except LimitError as error:
             return Standing(Condition.OUT_OF_PLACE, str(error))
+        outside = self._limiter.outside_workspace(np.array([start]))
+        if outside is not None:
+            sentence = f"{outside}: move the robot inside, then reset"
+            return Standing(Condition.OUT_OF_PLACE, sentence)
         # A gripper that still closes does not make an observation of the scene old.
         is_same = self._found is not None and all(column.is_gripper for column in moved)
         self._limiter.place(start, self._limiter.rest_ns if is_same else now_ns)
