@@ -17,13 +17,17 @@ pytest.importorskip("tmc_control_msgs")
 from control_msgs.msg import JointTrajectoryControllerState
 from trajectory_msgs.msg import JointTrajectory
 
+from vla_bridge.bridge import SOURCES
 from vla_core.errors import ConfigurationError, NotReadyError, ObservationError
 from vla_hsr import hsr_node
 from vla_hsr.emulator.emulator_node import EmulatorNode
-from vla_hsr.hsr_node import HsrNode
+from vla_hsr.guard_node import GuardNode, GuardParams
+from vla_hsr.homing_node import HsrHomingNode, HsrHomingParams
+from vla_hsr.hsr_node import HsrNode, HsrParams
 from vla_ros import qos
 from vla_ros.joints import trajectory_msg
 from vla_ros.stamps import now_ns
+from vla_testing.readme import undocumented
 from vla_testing.ros_world import World, parameters, ros_world
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -168,3 +172,24 @@ def test_columns_reach_their_joint_whatever_order_the_sender_has(world: World) -
     )
     assert wire[0].joint_names == ["head_pan_joint", "head_tilt_joint"]  # the contract's
     assert wire[0].header.stamp.sec == 0
+
+
+def test_the_readmes_name_every_parameter_and_interface(world: World, tmp_path: Path) -> None:
+    both = tmp_path / "README.md"
+    texts = [(ROOT / f"src/{name}/README.md").read_text() for name in ("vla_bridge", "vla_hsr")]
+    both.write_text("".join(texts))
+    nodes = (
+        (HsrNode, HsrParams),
+        (HsrHomingNode, HsrHomingParams),
+        (GuardNode, GuardParams),
+    )
+    for kind, params in nodes:
+        values = parameters(contract_files=FILES)
+        node = world.add(kind(namespace="/hsr", parameter_overrides=values))
+        if kind is HsrNode:
+            node.trigger_configure()
+            outputs = {output.topic for output in node.contract.outputs.values()}
+        # `~/`: the source `homing` and the node `homing` have one name.
+        prefixes = ("", "~/", *(f"{source}/" for source in SOURCES))
+        own = {prefix + topic for prefix in prefixes for topic in outputs}
+        assert undocumented(node, params, both, own) == []

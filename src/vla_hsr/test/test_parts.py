@@ -18,6 +18,7 @@ def test_names_are_a_preset_with_single_ones_replaced() -> None:
     names = preset("ros2").with_overrides(base_topic="/omni_base_controller/command_velocity")
     assert names.base_topic == "/omni_base_controller/command_velocity"
     assert names.arm_topic == ROS2.arm_topic
+    assert names.with_overrides(arm_state="none").arm_state == ""
     assert preset("ros1") is ROS1
     assert all(topic.startswith("/hsrb/") for topic in (ROS1.arm_topic, *ROS1.stop_topics))
     with pytest.raises(ConfigurationError, match=r"\['ros1', 'ros2'\], got 'ros3'"):

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields, replace
 
 from vla_core.errors import ConfigurationError
 
+NONE = "none"
+
 
 @dataclass(frozen=True)
 class Names:
@@ -24,8 +26,9 @@ class Names:
     stop_topics: tuple[str, ...]
 
     def with_overrides(self, **given: str | tuple[str, ...]) -> Names:
-        """Return the same with every name replaced that is given, that is: not empty."""
-        return replace(self, **{key: value for key, value in given.items() if value})  # type: ignore[arg-type]
+        """Return the same with every name replaced that is given; `none`: the robot has none."""
+        changes = {key: "" if value == NONE else value for key, value in given.items() if value}
+        return replace(self, **changes)  # type: ignore[arg-type]
 
 
 # hsr-project/hsrb_robot (humble): everything in the root namespace.
