@@ -7,13 +7,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from so101_rig import CALIBRATION, DirectPort
+import yaml
+from so101_rig import CALIBRATION, GRIPPER_RANGE, DirectPort
 
 from vla_core.errors import NotReadyError, VlaError
+from vla_hosting.transforms.units import parse_unit
 from vla_so101.bus import Bus
 from vla_so101.calibrate import HALF_TURN, Calibrator, main, parser, run, table
 from vla_so101.calibration import JOINTS, MotorCalibration, load, save
+from vla_so101.units import Unit, scale
 
 
 class Bench:
@@ -111,9 +115,21 @@ def test_shows_the_ranges_in_all_units(tmp_path: Path, capsys: pytest.CaptureFix
     save(file, CALIBRATION)
     assert main(["--file", str(file), "--show"]) == 0
     text = capsys.readouterr().out
-    assert "-1.8144" in text and "-103.9560" in text and "gripper: {low: -0.17453, high: 1.74533}"
+    assert "-1.8144" in text and "-103.9560" in text
+    assert "gripper: {low: -0.17453, high: 1.74533, policy_low: 0}" in text
     turned = {**CALIBRATION, "gripper": replace(CALIBRATION["gripper"], drive_mode=1)}
-    assert "gripper: {low: 1.74533, high: -0.17453}" in table(turned, (-0.174533, 1.74533))
+    assert "gripper: {low: 1.74533, high: -0.17453, policy_low: 0}" in table(turned, GRIPPER_RANGE)
+
+
+def test_the_printed_units_turn_a_normalised_policy_into_radians() -> None:
+    printed = table(CALIBRATION, GRIPPER_RANGE).partition("also else:")[2]
+    ticks = np.array([1200.0, 1500.0, 1800.0, 2100.0, 2400.0, 2700.0])
+    theirs = scale(CALIBRATION, JOINTS, Unit.NORMALISED).values(ticks)
+    ours = scale(CALIBRATION, JOINTS, Unit.RADIANS, GRIPPER_RANGE).values(ticks)
+    for i, (joint, entry) in enumerate(yaml.safe_load(printed).items()):
+        unit = parse_unit(entry)
+        assert joint == JOINTS[i]
+        assert (theirs[i] - unit.offset) / unit.scale == pytest.approx(ours[i], abs=1e-4)
 
 
 def test_the_command_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

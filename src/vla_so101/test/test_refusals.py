@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,14 @@ import pytest
 import yaml
 from so101_rig import CALIBRATION, Rig
 
-from vla_core.contract import Contract, load_contract
+from vla_core.contract import Contract, check, load_contract
 from vla_core.errors import ConfigurationError, MismatchError, NotReadyError
 from vla_so101.arm import Arm, ArmSettings
+from vla_so101.calibration import JOINTS
 from vla_so101.emulator.emulator import arm as emulated
 from vla_so101.matching import arm_columns, check_reach, gripper_range, state_topics
+from vla_so101.reach import ReachPolicy
+from vla_so101.units import Unit, scale
 
 CONTRACT = Path(__file__).parents[3] / "config" / "robots" / "so101" / "contract.yaml"
 
@@ -121,6 +125,22 @@ def test_limits_in_degrees_do_not_fit_any_calibration(tmp_path: Path) -> None:
     columns = arm_columns(contract(tmp_path, shoulder_pan=limits))
     with pytest.raises(MismatchError, match=r"'shoulder_pan': the contract allows -110"):
         check_reach(columns, *reach())
+
+
+@pytest.mark.parametrize("unit", [Unit.DEGREES, Unit.NORMALISED])
+def test_a_policy_in_lerobots_units_without_a_conversion(unit: Unit) -> None:
+    shipped = load_contract([str(CONTRACT)])
+    ends = np.array([[c.range_min, c.range_max] for c in CALIBRATION.values()]).T
+    low, high = scale(CALIBRATION, JOINTS, unit).values(ends)
+    spec = replace(
+        ReachPolicy().spec,
+        metadata={
+            "action_min": json.dumps(low.tolist()),
+            "action_max": json.dumps(high.tolist()),
+        },
+    )
+    with pytest.raises(MismatchError, match="shoulder_pan"):
+        check(shipped, spec)
 
 
 def test_a_calibration_through_half_of_the_range() -> None:

@@ -182,11 +182,12 @@ def table(calibration: Calibration, gripper_range: tuple[float, float]) -> str:
     for i, joint in enumerate(JOINTS):
         cells = (f"{units[u][0, i]:10.4f} {units[u][1, i]:10.4f}" for u in Unit)
         lines.append(f"{joint:14}" + "".join(f"{cell:>24}" for cell in cells))
-    lines += ["", "a policy in lerobot_normalised: low and high [rad] at -100 and 100"]
-    lines.append(f"('{GRIPPER}': at 0 and 100, with lerobot_degrees too):")
+    lines += ["", "units of a policy's file for lerobot_normalised; the gripper's also else:"]
     low, high = units[Unit.RADIANS]
-    return "\n".join([*lines, *(f"  {j}: {{low: {low[i]:.5f}, high: {high[i]:.5f}}}"
-                                for i, j in enumerate(JOINTS))])  # fmt: skip
+    for i, joint in enumerate(JOINTS):
+        bottom = ", policy_low: 0" if joint == GRIPPER else ""
+        lines.append(f"  {joint}: {{low: {low[i]:.5f}, high: {high[i]:.5f}{bottom}}}")
+    return "\n".join(lines)
 
 
 def run(arguments: argparse.Namespace, ask: Ask = input, open_port: OpenPort = SerialPort) -> None:
