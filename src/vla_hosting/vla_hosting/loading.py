@@ -13,6 +13,7 @@ from typing import TypeAlias
 from vla_core.contract import Contract, PolicyConfig, check
 from vla_core.errors import ConfigurationError
 from vla_core.ports import Policy
+from vla_hosting.closest import ClosestPolicy
 from vla_hosting.transforms import ConvertedPolicy, build_chain
 from vla_hosting.wrappers import AlignedPolicy, CheckedPolicy, LatencyPolicy, TimedPolicy
 
@@ -64,7 +65,9 @@ def open_raw(config: PolicyConfig, contract: Contract, root: Path) -> Policy:
 
 def wrap(policy: Policy, config: PolicyConfig, contract: Contract) -> Policy:
     """Return the policy in the robot's words, timed and checked."""
-    converted = ConvertedPolicy(policy, build_chain(config, contract, policy.spec))
+    converted: Policy = ConvertedPolicy(policy, build_chain(config, contract, policy.spec))
+    if config.execution.samples > 1:
+        converted = ClosestPolicy(converted, config.execution.samples)
     return CheckedPolicy(TimedPolicy(AlignedPolicy(converted, contract)))
 
 

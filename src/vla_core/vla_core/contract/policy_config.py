@@ -29,6 +29,8 @@ class ExecutionConfig(Section):
     # nor it is older than the age, nor rows run short. 0: off. Images are not looked at.
     similar_within: Annotated[float, Strict(), Field(ge=0.0, le=0.2)] = 0.0
     similar_age_s: Positive = 1.0
+    # Ask a policy that draws its answers so often, and play what is nearest to the plan.
+    samples: Whole = 1
     mode_switch: Positive = 0.5  # plans farther apart [rad, m] stop instead of blending
     latency_injected_s: NotNegative = 0.0  # added to each answer, for experiments
     latency_spread: NotNegative = 0.0  # sigma of a lognormal around it; 0: constant

@@ -22,7 +22,7 @@ class SerialChain:
 
     def __call__(self, positions: Array) -> Array:
         """Return tool positions (K, 3) [m] for joint positions (K, A)."""
-        points = np.zeros((len(positions), 3))
+        points: Array = np.zeros((len(positions), 3))
         for link in reversed(self._links):
             points = link.outwards(points, positions)
         return points
@@ -44,7 +44,7 @@ class _Placed:
         if self._index is not None:
             way = positions[:, self._index, None]
             points = points + way * self._axis if self._slides else self._turned(points, way)
-        return points @ self._turn.T + self._origin
+        return np.asarray(points @ self._turn.T + self._origin)
 
     def _turned(self, points: Array, angle: Array) -> Array:
         """Return points turned about the axis. Source: Rodrigues' formula."""
