@@ -6,6 +6,7 @@ watching of the arm go on.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,10 +35,11 @@ class Reading:
 
 
 class Follower:
-    """One arm under commands; times are of the steady clock [ns]."""
+    """One arm under commands; times are of the steady clock [ns]. Thread-safe."""
 
     def __init__(self, arm: Arm) -> None:
         self.arm = arm
+        self._lock = threading.RLock()  # a bridge that is deactivated ticks from two threads
         self.trouble = ""  # why the arm must not be commanded; empty: nothing
         self.newest: Reading | None = None
         self._holds = False
@@ -51,29 +53,37 @@ class Follower:
 
     def connect(self, now_ns: int) -> None:
         """Open the arm; a VlaError refuses."""
-        self.arm.connect()
-        self._lost_until_ns, self.trouble, self.newest = None, "", None
-        self._heard_ns = dict.fromkeys(self.arm.settings.joints, now_ns)
+        with self._lock:
+            self.arm.connect()
+            self._lost_until_ns, self.trouble, self.newest = None, "", None
+            self._heard_ns = dict.fromkeys(self.arm.settings.joints, now_ns)
 
     def hold(self) -> None:
         """Switch torque on where the arm is; NotReadyError."""
-        self.arm.hold()
-        self._holds = True
+        with self._lock:
+            self.arm.hold()
+            self._holds = True
 
     def recover(self) -> None:
         """Switch torque on again where a servo protected itself, at the present position."""
-        if not self.is_lost and self._holds:
-            self.arm.hold(again=set(self.arm.complaints()) - {GRIPPER})
+        with self._lock:
+            if not self.is_lost and self._holds:
+                self.arm.hold(again=set(self.arm.complaints()) - {GRIPPER})
 
     def close(self) -> None:
         """Let go of the bus; the arm goes on holding."""
-        self.arm.close()
-        self.newest, self._holds, self._lost_until_ns = None, False, None
+        with self._lock:
+            self.arm.close()
+            self.newest, self._holds, self._lost_until_ns = None, False, None
 
     def step(self, goals: Floats | None, now_ns: int) -> Reading | None:
         """Send goals (J,) [rad], NaN: none; return what was measured, None: not all of it."""
-        if self._lost_until_ns is not None and not self._is_back(now_ns):
-            return None
+        with self._lock:
+            if self._lost_until_ns is not None and not self._is_back(now_ns):
+                return None
+            return self._exchange(goals, now_ns)
+
+    def _exchange(self, goals: Floats | None, now_ns: int) -> Reading | None:
         try:
             state = self.arm.exchange(goals)
         except NotReadyError as error:
