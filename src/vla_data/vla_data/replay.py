@@ -323,6 +323,7 @@ class _Script:
             step_ns=chunk.step_ns,
             horizon_rows=config.execution.horizon_rows,
             execution=Execution.of(config.execution),
+            accepts_prefix=True,  # whether it did was checked when it was recorded
         )
 
     def _others(self) -> Iterator[_Input]:

@@ -118,6 +118,7 @@ def run_executed(
         step_ns=spec.step_ns,
         horizon_rows=horizon_rows,
         execution=execution or Execution(),
+        accepts_prefix=spec.accepts_prefix,
     )
     lockstep = run_lockstep(
         executor,
