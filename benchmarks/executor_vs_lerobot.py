@@ -1,7 +1,8 @@
-"""Our executor against LeRobot's asynchronous inference: same machine, task, policy and latency.
+r"""Our executor against LeRobot's asynchronous inference: same machine, task, policy and latency.
 
     ./vla setup --extra lerobot
-    ./vla shell python benchmarks/executor_vs_lerobot.py [--quick] [--json FILE]
+    ./vla shell python benchmarks/executor_vs_lerobot.py [--quick] [--json FILE] \
+        [--markdown docs/executor_vs_lerobot.md]
 
 Ours: the shipped process graph over real DDS (policy node, executor, router, supervisor; a bridge
 and cameras around a simulated robot). LeRobot: its own `PolicyServer` and `RobotClient` over its
@@ -33,7 +34,7 @@ from executor_vs_lerobot import ours, theirs
 from executor_vs_lerobot.figures import Figures, compute
 from executor_vs_lerobot.goals import Goal, judge, overheads
 from executor_vs_lerobot.scenario import ROWS, Scenario
-from executor_vs_lerobot.tables import markdown, print_tables
+from executor_vs_lerobot.tables import markdown, print_tables, put
 
 from vla_bringup.child import Child, end_all
 from vla_bringup.session import stay_private
@@ -180,7 +181,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one condition, under a minute")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="where to write the tables")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables there")
     parser.add_argument("--folder", type=Path, help="keeps what is done; go on in it later")
     parser.add_argument("--limit", type=float, default=690.0, metavar="SECONDS")
     arguments = parser.parse_args()
@@ -209,7 +210,7 @@ def main() -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=2) + "\n")
     if arguments.markdown:
-        arguments.markdown.write_text(markdown(benchmark.runs, goals, document))
+        put(arguments.markdown, markdown(benchmark.runs, goals, document))
     return 0
 
 

@@ -79,8 +79,9 @@ def compute(scenario: Scenario, run: Run) -> Figures:
         np.array([answer.usable_s for answer in run.answers[1:]]),
         scenario.step_s,
     )
-    whole = filled(track)
-    steps = seam_steps(whole)
+    has_moved = len(track.positions) > 4
+    whole = filled(track) if has_moved else track
+    steps = seam_steps(whole) if has_moved else np.zeros((0, 2))
     overhead = _ms([a.usable_s - a.asked_s - a.inference_s - a.waited_s for a in run.answers])
     wire = overhead - _ms([a.prepared_s for a in run.answers])
     ages = _ms(_ages(track.times_s, run.answers))

@@ -67,7 +67,8 @@ class Ours:
         session.client.run_task(scenario.text(), time_limit_s=scenario.time_limit_s)
         wall = time.monotonic() - began
         cpu = {name: seconds - spent[name] for name, seconds in self._cpu().items()}
-        last = [state for state in self._states if state.task_id][-1]
+        told = [state for state in self._states if state.task_id]
+        last = told[-1] if told else ExecutorState()
         seed = self._seed
         self._reset("")  # writes down
         return self._gather(self._folder / f"{seed}.npz", last, cpu, wall)
@@ -76,7 +77,7 @@ class Ours:
         with np.load(book) as found:
             arrays = {name: found[name] for name in found.files}
         return Run(
-            began_s=min(self._requests.values()),
+            began_s=min(self._requests.values(), default=float("nan")),
             commands_s=arrays["arrived_ns"] * 1e-9,
             due_s=arrays["stamps_ns"] * 1e-9,
             commands=arrays["commands"],

@@ -79,7 +79,7 @@ class RobotNode(BridgeNode):
 
     def _write_down(self) -> None:
         commands = self._commands
-        if not commands:
+        if self._seed < 0:
             return
         first = [msg.points[0] for _, msg in commands]
         folder = Path(os.environ["VLA_BENCH_FOLDER"])
@@ -87,9 +87,9 @@ class RobotNode(BridgeNode):
             folder / f"{self._seed}.npz",
             arrived_ns=np.array([at for at, _ in commands]),
             stamps_ns=np.array([time_ns(msg.header.stamp) for _, msg in commands]),
-            commands=np.array([list(point.positions) for point in first]),
+            commands=np.array([list(point.positions) for point in first]).reshape(-1, len(JOINTS)),
             states_ns=np.array([at for at, _ in self._states]),
-            states=np.array([row for _, row in self._states]),
+            states=np.array([row for _, row in self._states]).reshape(-1, len(JOINTS)),
         )
 
     def _on_judge(

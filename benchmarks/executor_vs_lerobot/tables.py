@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +13,7 @@ from executor_vs_lerobot.figures import Figures
 from executor_vs_lerobot.goals import Goal, Runs
 from executor_vs_lerobot.scenario import Scenario
 
+BEGIN, END = "<!-- figures -->\n", "<!-- end of the figures -->"
 Row = tuple[str, Scenario, Figures]
 
 
@@ -96,6 +98,14 @@ def markdown(runs: Runs, goals: Sequence[Goal], document: Mapping[str, object]) 
         *_table(tuple(COLUMNS), [[c(*row) for c in COLUMNS.values()] for row in rows(runs)]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def put(path: Path, tables: str) -> None:
+    """Put the tables between the marks of a document; a file without marks becomes the tables."""
+    text = path.read_text() if path.exists() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    path.write_text(f"{before}{begin}\n{tables}\n{end}{after}" if begin and end else tables)
 
 
 def _goal(goal: Goal) -> list[str]:

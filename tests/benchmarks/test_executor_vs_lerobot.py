@@ -90,6 +90,20 @@ def test_who_leaves_the_way_has_failed() -> None:
     assert not compute(SCENARIO, astray).succeeded
 
 
+def test_a_run_without_a_command_has_failed_and_breaks_nothing() -> None:
+    still = replace(
+        perfect(),
+        commands_s=np.zeros(0),
+        due_s=np.zeros(0),
+        commands=np.zeros((0, 6)),
+        states=np.tile(np.array(SCENARIO.way.start), (len(perfect().states), 1)),
+        answers=(),
+    )
+    found = compute(SCENARIO, still)
+    assert not found.succeeded
+    assert math.isnan(found.overhead_p50_ms) and math.isnan(found.jerk_rms)
+
+
 def test_figures_survive_the_file_also_where_they_are_not_known() -> None:
     found = replace(compute(SCENARIO, perfect()), lag_ms=math.nan)
     again = Figures.of(found.to_json())

@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
     setting = setting_of(arguments)
     grid = grid_of(arguments, setting.rows)
     console = Console(highlight=False)
-    console.width = max(console.width, 110)  # the table: cut off rather than folded
+    console.width = max(console.width, 120)  # the table: cut off rather than folded
     console.print(
         f"{setting.contract.robot}, chunks of {setting.rows} rows in {setting.chunk_s:.2f} s, "
         f"latency {setting.latency.name}: median {setting.latency.median_s:.3f} s, "
