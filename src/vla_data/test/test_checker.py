@@ -12,6 +12,7 @@ from synthetic import CONTRACT, MS, NS, STEP, Run, Tick, record
 import vla_data.checker
 from vla_core.errors import ConfigurationError
 from vla_data.checker import Verdict, check, time_to_rest
+from vla_data.checker.execution import judge_execution
 from vla_data.checker.reference import differences, segments
 from vla_data.recording import Recording, Series
 from vla_data.robot import read_robot
@@ -251,6 +252,13 @@ def test_the_seam_step_is_a_change_that_happens_at_seams_alone(tmp_path: Path) -
     execution = verdict(tmp_path, Run(spoil=late)).execution
     assert execution.seam_steps_velocity[0] == pytest.approx(0.004 / 0.02, rel=0.2)
     assert execution.seam_steps_velocity[1:].max() < 0.05
+
+
+def test_a_receiver_of_nothing_but_a_gripper_has_no_seams(tmp_path: Path) -> None:
+    robot = read_robot([CONTRACT.replace("columns: [pan, gripper]", "columns: [gripper]")])
+    recording = Recording(record(tmp_path / "bag", Run()), robot)
+    task = recording.tasks[0]
+    assert not len(judge_execution(recording, task.start_ns, task.end_ns).seam_gaps)
 
 
 def test_a_contract_without_a_limit_is_a_refusal() -> None:

@@ -61,11 +61,16 @@ class Execution:
 
 
 def judge_execution(recording: Recording, start_ns: int, end_ns: int) -> Execution:
-    """Return the figures between two ROS times; all receivers of trajectories together."""
+    """Return the figures between two ROS times; all receivers of trajectories together.
+
+    A receiver of nothing but grippers has no seams to judge: their plan is a staircase.
+    """
+    columns = recording.robot.columns
     parts = [
         _judge(recording, name, start_ns, end_ns)
         for name, receiver in recording.robot.receivers.items()
         if receiver.msgtype == "trajectory_msgs/msg/JointTrajectory"
+        and not all(columns[column].is_gripper for column in receiver.columns)
     ]
     return max(parts, key=lambda part: part.starved) if parts else Execution()
 
