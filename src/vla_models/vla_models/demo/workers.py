@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,8 @@ class Recording:
     still: bool = False  # snapshots
 
     def some(self, numbers: Sequence[int]) -> None:
-        """Record what is missing of some numbers, in this process."""
+        """Record what is missing of some numbers, in this process; it ends with its parent."""
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         if self.policy is not None:
             record_corrections(load(self.policy, threads=1), self.folder, numbers)
         elif self.still:
@@ -62,3 +65,11 @@ class Recording:
                 f"recording in {self.folder} failed; its error is above. "
                 "Run the same command again: what is recorded is kept."
             )
+
+
+def _end_with_parent() -> None:
+    """Leave nobody behind who records into a folder that the next run writes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
