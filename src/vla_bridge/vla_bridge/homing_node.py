@@ -40,6 +40,7 @@ Floats = NDArray[np.float64]
 
 PIECE_S = 0.05  # between pieces of a way
 MEASURED_AGE_S = 0.5  # an older measured state is none
+EXECUTOR_AGE_S = 1.0  # an executor that says nothing for so long runs nothing
 ANSWER_S = 3.0  # longest wait for the bridge
 SETTLE_S = 3.0  # longest wait for the robot to arrive after the end of the way
 HOMING, POLICY = SelectSource.Request.SOURCE_HOMING, SelectSource.Request.SOURCE_POLICY
@@ -79,7 +80,7 @@ class HomingNode(Node):
         self._thread: threading.Thread | None = None
         self._cancelled = threading.Event()
         self._bridge_says = ""
-        self._executor_runs_s = -1.0
+        self._executor_runs_s = -np.inf  # when it last said so
         self._measured: dict[str, tuple[float, float]] = {}  # column -> (when, position)
         self._state = self.create_publisher(String, "~/state", qos.STATE)
         self._outputs = self._open_outputs()
@@ -116,7 +117,7 @@ class HomingNode(Node):
         self._check_method(self.params)
         if self._bridge_says.startswith("stopped"):
             raise NotReadyError(f"the bridge is {self._bridge_says}: reset it first")
-        if time.monotonic() - self._executor_runs_s < 1.0:
+        if time.monotonic() - self._executor_runs_s < EXECUTOR_AGE_S:
             raise NotReadyError("a task is running: end it first")
         self.measured()
 
@@ -278,7 +279,8 @@ class HomingNode(Node):
                     JointState, stream.topic, hear, qos.SENSOR, callback_group=quick
                 )
         self.create_subscription(String, "bridge/source", self._on_source, qos.STATE)
-        self.create_subscription(ExecutorState, "executor/state", self._on_executor, qos.EVENT)
+        # The newest counts: a queue of old ones would still say that a task is running.
+        self.create_subscription(ExecutorState, "executor/state", self._on_executor, qos.COMMAND)
 
     def _on_joints(self, columns: dict[str, str], message: JointState) -> None:
         try:
@@ -293,8 +295,8 @@ class HomingNode(Node):
         self._bridge_says = message.data
 
     def _on_executor(self, message: ExecutorState) -> None:
-        if message.mode in (ExecutorState.MODE_RUNNING, ExecutorState.MODE_DEGRADED):
-            self._executor_runs_s = time.monotonic()
+        runs = message.mode in (ExecutorState.MODE_RUNNING, ExecutorState.MODE_DEGRADED)
+        self._executor_runs_s = time.monotonic() if runs else -np.inf
 
     def _tell(self, state: str) -> None:
         self._state.publish(String(data=state))

@@ -15,9 +15,11 @@ pytest.importorskip("control_msgs")
 pytest.importorskip("tmc_control_msgs")
 
 from control_msgs.msg import JointTrajectoryControllerState
+from sensor_msgs.msg import CompressedImage
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_bridge.bridge import SOURCES
+from vla_core.contract import load_contract
 from vla_core.errors import ConfigurationError, NotReadyError, ObservationError
 from vla_hsr import hsr_node
 from vla_hsr.emulator.emulator_node import EmulatorNode
@@ -25,6 +27,7 @@ from vla_hsr.guard_node import GuardNode, GuardParams
 from vla_hsr.homing_node import HsrHomingNode, HsrHomingParams
 from vla_hsr.hsr_node import HsrNode, HsrParams
 from vla_ros import qos
+from vla_ros.images import image_from_msg
 from vla_ros.joints import trajectory_msg
 from vla_ros.stamps import now_ns
 from vla_testing.readme import undocumented
@@ -172,6 +175,18 @@ def test_columns_reach_their_joint_whatever_order_the_sender_has(world: World) -
     )
     assert wire[0].joint_names == ["head_pan_joint", "head_tilt_joint"]  # the contract's
     assert wire[0].header.stamp.sec == 0
+
+
+def test_the_emulated_cameras_are_those_of_the_contract(world: World) -> None:
+    contract = load_contract(FILES)
+    world.add(EmulatorNode())
+    for name in ("head", "hand"):
+        stream = contract.observation.images[name]
+        heard = world.listen(CompressedImage, stream.topic, qos.SENSOR)
+        world.until(lambda heard=heard: heard, f"a picture of '{name}'")  # type: ignore[misc]
+        assert stream.transport == "compressed"
+        expected = (stream.height_px, stream.width_px, 3)
+        assert image_from_msg(heard[0]).shape == expected
 
 
 def test_the_readmes_name_every_parameter_and_interface(world: World, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ and the emulated servos' lag.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -93,9 +94,9 @@ def test_homing_is_refused_while_a_task_runs_and_else_ends_at_the_home_pose(
         robot.home(method)
     robot.client.stop()
     robot.until(lambda: robot.state.mode == STOPPED, 5.0, "not stopped")
+    robot.rest_after(0)
     with pytest.raises(VlaError, match="the bridge is stopped"):
         robot.home(method)
-    robot.rest_after(0)
     robot.until(robot.is_reset, 20.0, "not reset")
     robot.until(lambda: robot.state.mode == ExecutorState.MODE_IDLE, 20.0, "not idle")
     began = robot.now_ns
@@ -104,6 +105,18 @@ def test_homing_is_refused_while_a_task_runs_and_else_ends_at_the_home_pose(
     for name in ("arm_lift_joint", "arm_flex_joint", "wrist_flex_joint", "head_pan_joint"):
         assert robot.joints[name] == pytest.approx(home[name], abs=0.05)
     print(f"homing with '{method}': {(robot.now_ns - began) / 1e9:.1f} s")
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [("moveit", "MoveIt|moveit_msgs"), ("hsrb_interface", "hsrb_interface.*not installed")],
+)
+def test_homing_with_what_is_not_there_fails_with_the_reason(
+    robot: Arena, method: str, reason: str
+) -> None:
+    robot.until(robot.is_reset, 20.0, "not reset")
+    robot.until(lambda: robot.state.mode == ExecutorState.MODE_IDLE, 20.0, "not idle")
+    assert re.match(f"failed: .*({reason})", robot.home(method))
 
 
 def test_nothing_that_arrived_in_all_this_was_wrong(robot: Arena) -> None:
