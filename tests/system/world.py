@@ -113,11 +113,11 @@ class World:
 
 @contextlib.contextmanager
 def world(
-    folder: Path, policy: str = "expert", root: Path = ROOT, uri: str = ""
+    folder: Path, policy: str = "expert", root: Path = ROOT, uri: str = "", robot: str = "so101"
 ) -> Iterator[World]:
-    """Start the simulated SO-101 on a ROS domain that no other test of this run uses."""
+    """Start a simulated robot on a ROS domain that no other test of this run uses."""
     os.environ["ROS_DOMAIN_ID"] = str((os.getpid() + 37 * next(_domains)) % 100 + 1)
     options = Options(record=folder, record_images=False, uri=uri)
-    graph = describe("so101", "sim", policy, root, options)
+    graph = describe(robot, "sim", policy, root, options)
     with running(graph, folder, print) as session:
         yield World(session, graph, folder)
