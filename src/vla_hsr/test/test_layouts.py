@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vla_bringup.graph import describe
 from vla_core.contract import Contract, PolicyConfig, check, load_contract, load_policy_config
 from vla_core.errors import InferenceError
 from vla_core.execution import Executor, ExecutorSettings, Task
@@ -174,3 +175,16 @@ def test_a_constant_delta_is_reached_once_and_does_not_run_away_while_the_robot_
     moved = (plant.positions()[:8] - START)[[0, 1, 2, 3, 4, 6, 7]]
     # 75 ticks of one chunk: each adding the delta to where the robot is would be 1.5 away.
     np.testing.assert_allclose(moved, delta, atol=1e-3)
+
+
+@pytest.mark.parametrize("backend", ["real", "real_ros1", "mock"])
+def test_each_backend_is_a_whole_graph_with_the_robots_own_topics(backend: str) -> None:
+    graph = describe("hsr", backend, "hsr_sway", ROOT)
+    names = [process.name for process in graph.processes]
+    assert {"bridge", "guard", "homing", "policy", "executor", "router"} <= set(names)
+    assert ("emulator" in names) is (backend == "mock")
+    preset = "ros1" if backend == "real_ros1" else "ros2"
+    for name in ("bridge", "guard", "homing"):
+        assert graph.process(name).parameters.get("names", "ros2") == preset
+    joints = load_contract(graph.contract_files).observation.state["joints"].topic
+    assert joints == {"ros1": "/hsrb/joint_states", "ros2": "/joint_states"}[preset]
