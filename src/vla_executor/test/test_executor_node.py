@@ -404,7 +404,7 @@ def test_stays_still_without_measured_joints(robot: Robot) -> None:
     assert not robot.commands and not robot.requests
 
 
-def test_the_join_may_change_for_the_next_task_but_only_to_a_known_one(robot: Robot) -> None:
+def test_the_join_may_change_but_only_to_a_known_one(robot: Robot) -> None:
     good, bad, fixed = robot.node.set_parameters(
         [
             Parameter("join", value="replace"),
@@ -414,6 +414,49 @@ def test_the_join_may_change_for_the_next_task_but_only_to_a_known_one(robot: Ro
     )
     assert good.successful and not bad.successful and not fixed.successful
     assert "expected one of ['replace', 'blend', " in bad.reason
+
+
+def test_people_slow_the_robot_down_while_it_moves(robot: Robot) -> None:
+    robot.run()
+    good, bad = robot.node.set_parameters(
+        [Parameter("speed_scale", value=0.3), Parameter("speed_scale", value=1.5)]
+    )
+    assert good.successful and not bad.successful
+    robot.world.until(lambda: robot.states[-1].speed_scale == 0.3, "the speed is 30 %")
+    limits = np.array([0.3 * column.velocity for column in CONTRACT.action.columns])
+    sent = len(robot.commands)
+    robot.world.until(lambda: len(robot.commands) > sent + 20, "slow commands")
+    for command in robot.commands[sent + 10 :]:
+        assert (np.abs(trajectory_arrays(command, CONTRACT.columns)[2]) <= limits + 1e-6).all()
+
+
+def test_real_time_chunking_needs_a_policy_that_accepts_a_prefix(robot: Robot) -> None:
+    robot.run()
+    (refused,) = robot.node.set_parameters([Parameter("join", value="rtc")])
+    assert not refused.successful and "does not accept a prefix" in refused.reason
+    assert robot.states[-1].join == "blend"
+    (changed,) = robot.node.set_parameters([Parameter("join", value="ensemble")])
+    assert changed.successful
+    robot.world.until(lambda: robot.states[-1].join == "ensemble", "the new join")
+
+
+def test_a_policy_that_restarts_is_asked_again_at_once(robot: Robot) -> None:
+    robot.answers = False
+    robot.world.activate(robot.node)
+    robot.begin()
+    robot.world.until(lambda: robot.requests, "a request")
+    robot.tell_policy(ready=False, reason="loading")
+    robot.world.until(lambda: len(robot.requests) > 1, "another request, not after 30 s")
+    assert robot.states[-1].requests_timed_out == 0
+
+
+def test_in_shadow_the_commands_go_elsewhere(world: World) -> None:
+    robot = Robot(world, shadow=True)
+    shadow = world.listen(JointTrajectory, "executor/shadow/arm", qos.COMMAND)
+    robot.world.activate(robot.node)
+    robot.begin()
+    world.until(lambda: len(shadow) > 20, "what would be commanded")
+    assert not robot.commands and robot.moved() == 0.0 and robot.states[-1].shadow
 
 
 @pytest.mark.parametrize(

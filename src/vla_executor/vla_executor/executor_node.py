@@ -16,9 +16,10 @@ from std_srvs.srv import Trigger
 
 from vla_core.contract import load_contract, load_policy_config
 from vla_core.errors import VlaError
-from vla_core.execution import Decision, Executor, ExecutorSettings, Mode
+from vla_core.execution import Decision, Executor, ExecutorSettings, Mode, Snapshot
 from vla_core.execution.join import JOINS
 from vla_core.types import NS_PER_S
+from vla_executor.diagnosis import report
 from vla_executor.measuring import Measurement, measurements
 from vla_executor.outputs import encoder
 from vla_executor.tasks import MODES, Policies, RunningTask, check_choice
@@ -41,7 +42,7 @@ from vla_ros.chunks import (
     executor_state_msg,
     request_msg,
 )
-from vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Meter, Report
+from vla_ros.diagnostics import Diagnostics, Meter, Report
 from vla_ros.joints import MESSAGE_TYPES
 from vla_ros.lifecycle import ManagedNode
 from vla_ros.parameters import declare, param, watch
@@ -336,10 +337,7 @@ class ExecutorNode(ManagedNode):
         if self._crashed:
             raise RuntimeError("the control tick failed; see the log above")
         now = now_ns(self)
-        p50, p99 = self._ticker.period_error_s()
-        with self._lock:
-            snapshot = self._core.snapshot(now)
-        snapshot = replace(snapshot, tick_error_p50=p50, tick_error_p99=p99)
+        snapshot = self._snapshot(now)
         self._state.publish(executor_state_msg(snapshot, now))
         self._log_mode(snapshot.mode, snapshot.reason)
         self._follow_task(snapshot.mode, snapshot.reason, snapshot.chunks_accepted)
@@ -352,23 +350,15 @@ class ExecutorNode(ManagedNode):
         self._logged = (mode, reason)
 
     def _report(self) -> Report:
+        return report(self._snapshot(now_ns(self)), self._ticker.missed)
+
+    def _snapshot(self, now: int) -> Snapshot:
+        """Return the core's state with what only the ticker knows."""
         with self._lock:
-            snapshot = self._core.snapshot(now_ns(self))
+            snapshot = self._core.snapshot(now)
         p50, p99 = self._ticker.period_error_s()
-        values = {
-            "mode": snapshot.mode.name.lower(),
-            "plan_left_s": f"{snapshot.plan_left:.3f}",
-            "observation_age_s": f"{snapshot.observation_age:.3f}",
-            "latency_p50_s": f"{snapshot.latency_p50:.3f}",
-            "latency_p95_s": f"{snapshot.latency_p95:.3f}",
-            "starved_ticks": snapshot.starved_ticks,
-            "limit_interventions": snapshot.limit_interventions,
-            "tick_error_p50_s": f"{p50:.6f}",
-            "tick_error_p99_s": f"{p99:.6f}",
-            "ticks_missed": self._ticker.missed,
-        }
-        levels = {Mode.STOPPED: ERROR, Mode.DEGRADED: WARN, Mode.HOLDING: WARN}
-        return Report(levels.get(snapshot.mode, OK), snapshot.reason, values)
+        worst = self._ticker.worst_period_error_s()
+        return replace(snapshot, tick_error_p50=p50, tick_error_p99=p99, tick_error_max=worst)
 
     # Parameters.
 

@@ -90,6 +90,11 @@ class Ticker:
         p50, p99 = np.percentile(errors, (50, 99)) / NS_PER_S
         return float(p50), float(p99)
 
+    def worst_period_error_s(self) -> float:
+        """Return the largest error of the period over 10 s [s], NaN: none."""
+        errors = self._errors_ns[: min(self._count, len(self._errors_ns))]
+        return float(errors.max()) / NS_PER_S if len(errors) else float("nan")
+
     def _guard(self, loop: Callable[[], None]) -> None:
         try:
             loop()

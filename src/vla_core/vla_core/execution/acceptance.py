@@ -46,6 +46,7 @@ class Accepted:
     observed_ns: int  # when the chunk was observed
     dropped_rows: int  # late
     clamped_rows: int
+    sampled_ns: int  # stamp of the oldest sample in its observation
 
 
 def check_addressee(answer: Answer, request: Request | None, epoch: Epoch, task: Task) -> None:
@@ -89,7 +90,8 @@ def check_chunk(
     _check_velocity(rows, chunk.step_ns, columns, first)
     rows, clamped = _clamped(rows, columns, row_tolerance)
     rows = steady(rows, columns, place.near, first)
-    return Accepted(rows, start_ns, chunk.start_ns, dropped, clamped)
+    sampled_ns = chunk.start_ns - max(chunk.ages_ns.values(), default=0)
+    return Accepted(rows, start_ns, chunk.start_ns, dropped, clamped, sampled_ns)
 
 
 def _check_form(chunk: ActionChunk, task: Task) -> None:

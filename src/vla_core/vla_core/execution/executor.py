@@ -215,7 +215,7 @@ class Executor:
         holds = output is Output.PLAN or (output is Output.HOLD and not self._settings.shadow)
         command = self._pilot.command(now_ns, holds)
         request = self._requests.ask(self._watch.may_move(now_ns), now_ns)
-        self._player.count()
+        self._player.count(command is not None, now_ns)
         return self._decision(command, request, now_ns)
 
     def _decision(self, command: Command | None, request: Request | None, now_ns: int) -> Decision:

@@ -51,6 +51,7 @@ class Pilot:
         self.plan: Plan | None = None
         self._is_plan_new = False
         self._failures_in_a_row = 0
+        self.is_corrected = False  # whether a residual was there for the newest point
 
     def is_moving(self, now_ns: int) -> bool:
         """Whether a committed motion is not over yet."""
@@ -158,8 +159,10 @@ class Pilot:
         def paced(times_ns: Times) -> Points:
             return self.pace.sample(curve, times_ns)
 
+        self.is_corrected = False
         if correction is None or abs(correction.target_ns - target_ns) > self._step_ns / 2:
             return paced
+        self.is_corrected = True
         residual = np.zeros(len(self._names))
         for name, value in zip(correction.columns, correction.values.tolist(), strict=True):
             if name in self._names:

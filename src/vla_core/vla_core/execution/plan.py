@@ -31,6 +31,7 @@ class Plan:
     horizon_rows: int
     observed_ns: int  # the instant as of which the observation was assembled, never shifted
     requested_ns: int  # when the chunk was asked for
+    sampled_ns: int  # stamp of the oldest sample in the observation
 
     @property
     def end_ns(self) -> int:
@@ -60,6 +61,7 @@ class Plan:
             horizon_rows=task.horizon_rows or task.horizon,
             observed_ns=accepted.observed_ns,
             requested_ns=request.sent_ns,
+            sampled_ns=accepted.sampled_ns,
         )
 
     def knots(self, from_ns: int, committed_until_ns: int) -> Prefix | None:

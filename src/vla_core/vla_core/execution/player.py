@@ -63,18 +63,24 @@ class Player:
             session.latch(Condition.LIMITER_FAILED, str(error), now_ns)
             return session.stop or standing(Condition.LIMITER_FAILED)
         session.counters.limit_interventions += bool(late)
+        session.counters.corrections_used += self._pilot.is_corrected
         if self._pilot.is_first_use() and trigger is not None:
             trigger.used(now_ns, plan.observed_ns, plan.requested_ns)
         if target_ns > plan.horizon_end_ns:
             return standing(Condition.PAST_HORIZON)
         return standing(Condition.PLAYING)
 
-    def count(self) -> None:
+    def count(self, is_commanded: bool, now_ns: int) -> None:
         """Count the tick."""
-        session = self._session
+        session, moving = self._session, self._pilot.is_moving(now_ns)
+        if session.stop is not None:
+            session.meters.stopping(now_ns, moving)
         if session.task is None:
             return
         session.counters.ticks += 1
         late = (Condition.RUN_OUT, Condition.REJECTED, Condition.FAILED)
-        if session.standing.condition in late and session.counters.chunks_accepted:
-            session.counters.starved_ticks += 1
+        is_starved = session.standing.condition in late and session.counters.chunks_accepted > 0
+        session.counters.starved_ticks += is_starved
+        plan = self._pilot.plan
+        session.meters.tick(now_ns, None if plan is None else plan.observed_ns, is_starved)
+        session.meters.commanded(now_ns, is_commanded and moving)

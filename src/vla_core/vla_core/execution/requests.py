@@ -76,6 +76,7 @@ class Requests:
         try:
             session.pilot.adopt(accepted, request, task, place)
         except Quarrel as quarrel:
+            session.counters.mode_switches += 1
             session.hold_for(Condition.DISAGREEMENT, str(quarrel), now_ns)
             raise ChunkError(str(quarrel)) from None
         session.hold = None
@@ -83,6 +84,9 @@ class Requests:
         self._rejections = 0
         session.counters.chunks_accepted += 1
         session.counters.rows_dropped_late += accepted.dropped_rows
+        session.counters.rows_accepted += len(accepted.rows)
+        session.counters.rows_clamped += accepted.clamped_rows
+        session.meters.answered(answer.chunk, now_ns)
 
     def _reject(self, trigger: RequestTrigger, error: ChunkError, now_ns: int) -> None:
         session = self._session

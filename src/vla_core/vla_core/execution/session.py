@@ -10,6 +10,7 @@ from vla_core.execution.counters import Counters
 from vla_core.execution.guards import MeasuredState
 from vla_core.execution.join import check_join
 from vla_core.execution.limiter import Tip
+from vla_core.execution.meters import Meters
 from vla_core.execution.modes import Condition, Standing, standing
 from vla_core.execution.pilot import Pilot
 from vla_core.execution.trigger import RequestTrigger
@@ -28,6 +29,7 @@ class Session:
         self.measured = MeasuredState(contract)
         self.pilot = Pilot(contract, self.measured, settings, tip)
         self.counters = Counters()
+        self.meters = Meters(contract.step_ns, self.counters)
         self.standing = standing(Condition.INACTIVE)  # of the newest tick
         self.is_active = False
         self.task: Task | None = None
@@ -63,6 +65,7 @@ class Session:
         self.task = task
         self.trigger = self._trigger_for(task)
         self.counters = Counters()
+        self.meters = Meters(self.contract.step_ns, self.counters)
 
     def _trigger_for(self, task: Task) -> RequestTrigger:
         """Keep what is known about a policy's latency when it gets another instruction."""

@@ -37,7 +37,7 @@ class SmoothnessMeter:
         self._last: Array | None = None  # (2, A): velocity, acceleration of the newest command
         self._seam_left = 0
         self._seam_peak = np.zeros((2, len(columns)))
-        self.seam_gap = math.nan
+        self.seam_gap = self.overlap_rms = math.nan
         self.seam_step_velocity = math.nan
         self.seam_step_acceleration = math.nan
 
@@ -45,8 +45,15 @@ class SmoothnessMeter:
         """Note that a plan takes over from another one in motion."""
         gap = seam.disagreement(seam.at_ns + round(SEAM_S * 1e9)).mean(axis=0)
         self.seam_gap = float(gap[self._gapped].max()) if self._gapped.any() else math.nan
+        self.overlap_rms = self._overlap(seam)
         self._seam_left = max(1, round(SEAM_S / self._step_s))
         self._seam_peak[:] = 0.0
+
+    def _overlap(self, seam: Seam) -> float:
+        if not self._gapped.any() or seam.old_end_ns is None or seam.old_end_ns <= seam.at_ns:
+            return math.nan
+        apart = seam.disagreement(min(seam.old_end_ns, seam.end_ns))
+        return float(np.sqrt((apart**2).mean(axis=0))[self._gapped].max())
 
     def tick(self, velocities: Array, accelerations: Array) -> None:
         """Note the newest commanded point."""
@@ -76,6 +83,12 @@ class SmoothnessMeter:
         """Note that no command left: the next one is compared with nothing."""
         self._last = None
         self._seam_left = 0
+
+    @property
+    def jerk_peak(self) -> float:
+        """Largest jerk within the newest second, over the columns; NaN: no commands yet."""
+        count = min(self._jerk_count, len(self._jerks))
+        return float(self._jerks[:count, self._smooth].max()) if count else math.nan
 
     @property
     def jerk_rms(self) -> float:

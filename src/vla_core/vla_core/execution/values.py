@@ -187,3 +187,24 @@ class Snapshot:
     latency_p99: float
     tick_error_p50: float
     tick_error_p99: float
+    join: str
+    speed_scale: float
+    shadow: bool
+    observation_age_p50: float
+    observation_age_p95: float
+    observation_age_max: float
+    sample_age: float
+    chunk_rate: float
+    stage_names: tuple[str, ...]
+    stage_p50: tuple[float, ...]
+    overlap_rms: float
+    jerk_peak: float
+    tick_error_max: float
+    stop_time: float
+    starved_longest: float
+    command_gap_max: float
+    command_gaps: int
+    rows_accepted: int
+    rows_clamped: int
+    mode_switches: int
+    corrections_used: int
