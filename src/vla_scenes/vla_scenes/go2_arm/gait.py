@@ -44,7 +44,8 @@ class Gait:
         # Own odometry is wrong in another way than the feet are.
         self.odometry_scale = 1.0 + self._rng.uniform(-SLIP, SLIP, 3) / 2
         self._phase, self._trot = 0.0, 0.0
-        self._wander, self._noise = np.zeros(3), np.zeros(3)
+        self._wander: Floats = np.zeros(3)
+        self._noise: Floats = np.zeros(3)
 
     def advance(self, duration_ns: int, commanded: Floats) -> Stride:
         """Return the stride after some time of walking as commanded (3,)."""

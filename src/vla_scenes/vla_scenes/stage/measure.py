@@ -51,13 +51,17 @@ def expert_of(robot: str) -> tuple[type[Policy], type[Scene], list[str]]:
     return Go2ArmExpert, Go2ArmScene, [task.instruction for task in GO2_ARM_TASKS]
 
 
-def measure(robot: str, files: Sequence[Path], episodes: int, latency_s: float) -> list[Measured]:
-    """Run every task on its own unseen seeds."""
+def measure(
+    robot: str, files: Sequence[Path], episodes: int, latency_s: float, only: str = ""
+) -> list[Measured]:
+    """Run every task on its own unseen seeds, or those whose wording has ``only``."""
     expert, scene_class, instructions = expert_of(robot)
     contract, scene = load_contract(list(files)), scene_class(0)  # type: ignore[call-arg]
     policy, found = expert(), []
     try:
         for number, instruction in enumerate(instructions):
+            if only not in instruction:
+                continue
             seeds = EVAL_SEEDS[number * episodes : (number + 1) * episodes]
             runs = [
                 run_executed(policy, contract, scene, seed, instruction, latency_s, TIME_LIMIT_S)
@@ -92,12 +96,13 @@ def main() -> None:
     parser.add_argument("robot", choices=["hsr", "go2_arm"])
     parser.add_argument("--config", type=Path, default=Path("config"), help="of the checkout")
     parser.add_argument("--episodes", type=int, default=20, help="per task")
+    parser.add_argument("--only", default="", help="tasks whose wording has this")
     parser.add_argument("--latency", type=float, default=0.1, help="of each answer [s]")
     parser.add_argument("--json", type=Path, help="file to write")
     chosen = parser.parse_args()
     folder = chosen.config / "robots" / chosen.robot
     files = [folder / "contract.yaml", folder / "sim.yaml"]
-    found = measure(chosen.robot, files, chosen.episodes, chosen.latency)
+    found = measure(chosen.robot, files, chosen.episodes, chosen.latency, chosen.only)
     if chosen.json:
         figures = [asdict(measured) for measured in found]
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
