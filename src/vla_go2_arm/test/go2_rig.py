@@ -133,7 +133,7 @@ class Rig:
     def close(self) -> None:
         self._quick.stop()
         self._running = False
-        self._thread.join(timeout=2.0)
+        self._thread.join(timeout=10.0)
         self.robot.destroy_node()
         assert self.crash is None, self.crash
 

@@ -141,8 +141,9 @@ def test_a_robot_that_follows_is_not_accused() -> None:
     assert rig.walker.problem(rig.now) is None
 
 
-def test_after_standing_up_move_is_held_back_for_ten_seconds() -> None:
-    rig = Rig(code=1002)
+@pytest.mark.parametrize("before", [1002, 1004, 1006, 7777])
+def test_after_standing_up_move_is_held_back_for_ten_seconds(before: int) -> None:
+    rig = Rig(code=before)
     rig.tick(STILL)
     rig.code = 1013
     rig.tick(STILL)

@@ -14,30 +14,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import Imu, JointState
 from std_srvs.srv import Trigger
 
 from vla_bridge.bridge import BridgeNode, BridgeParams, Floats
+from vla_bridge.channels import Channel
+from vla_core.contract import Column
 from vla_core.errors import ConfigurationError, NotReadyError, VlaError
 from vla_core.types import NS_PER_S
 from vla_go2_arm import messages, sport, vendor
 from vla_go2_arm.arm_loop import Arm, ArmLoop, Reading
-from vla_go2_arm.outputs import match_outputs
+from vla_go2_arm.outputs import TWIST_FIELDS, match_outputs
 from vla_go2_arm.posture import SERVICES, Posture
 from vla_go2_arm.remote import sticks_moved, takeover
 from vla_go2_arm.services import Service
+from vla_go2_arm.telling import Teller
 from vla_go2_arm.walker import Walker, WalkerSettings
-from vla_interfaces.msg import EmergencyStop
 from vla_ros import qos
 from vla_ros.diagnostics import ERROR, OK, WARN, Report
-from vla_ros.joints import joint_state_msg
 from vla_ros.parameters import param
 from vla_ros.quick import QuickGroup
 from vla_ros.run import run_node
-from vla_ros.stamps import header, now_ns
+from vla_ros.stamps import now_ns
 from vla_so101 import matching
 from vla_so101.arm import Arm as So101
 from vla_so101.device import DeviceParams, arm_settings, wait_for
@@ -46,6 +45,7 @@ from vla_so101.follower import Follower
 STATE_WITHIN_S = 5.0  # at start
 REST_WITHIN_S = 3.0  # at the end: stops are repeated for so long
 UNLOCK_WITHIN_S = 10.0  # after StandUp
+REMOTE_SILENT_NS = NS_PER_S  # after which it counts as switched off
 CHECK_MODE = sport.Call(1001, "{}")  # of the service motion_switcher; reads only
 
 
@@ -80,19 +80,24 @@ class Go2ArmNode(BridgeNode):
         receivers = match_outputs(self.contract, joints, self.params.watchdog_s)
         by_name = {channel.name: channel for channel in self.channels}
         self._base_channel = by_name[receivers.base]
+        self._base_columns = in_order_of_move(self._base_channel)
         # The arm's arrays are in the order of the columns, whatever the output's is.
         self._arm_order = np.array([self.contract.columns.index(name) for name in joints])
-        self._base_order = self._order_of_base()
+        names = [column.name for column in self._base_columns]
+        self._base_order = np.array([self.contract.columns.index(name) for name in names])
         self._base_lock = threading.Lock()  # guards the walker and what it has seen
         self._walker: Walker | None = None
         self._raw: tuple[bytes, int, int] | None = None  # newest state, ROS and steady time
         self._hands_off = False  # the operator has taken over
         self._was_stopped = False
-        self._operator = ""
+        self._operator = ""  # what is done with the remote
+        self._operator_ns = 0  # when that was heard
         self._unlock_until_s = 0.0
         self._battery = (0, 0.0)
         self._arm: ArmLoop | None = None
-        self._open_topics()
+        self._teller = Teller(self, self.contract, joints)
+        self.create_service(Trigger, "~/stand_up", self._on_stand_up)
+        self.create_service(Trigger, "~/stand_down", self._on_stand_down)
         self._open_robot()
         self._diagnostics.add("base", self._report_base)
         self._diagnostics.add("arm", self._report_arm)
@@ -191,19 +196,13 @@ class Go2ArmNode(BridgeNode):
                 self._hands_off = False  # reset
             age = None if self._hands_off else self._base_channel.watchdog.age_ns(steady)
             problem = walker.problem(steady)
+            if self._remote_is_silent(steady):
+                walker.operator(False)  # switched off in the middle of a motion
             call = walker.tick(velocity, age, steady)
         if call is not None:
             self._sport.send(call)
         if problem is not None and self.is_active and not stopped:
-            self._stop_all("bridge", problem)
-
-    def _stop_all(self, source: str, reason: str) -> None:
-        """Latch a stop here and tell the executor, which else would go on planning."""
-        if self.is_stopped:
-            return
-        self.stop(source, reason)
-        message = EmergencyStop(header=header(now_ns(self)), source=source, reason=reason)
-        self._emergency.publish(message)
+            self.stop_everything("bridge", problem)
 
     def _take_state(self) -> None:
         """Decode the newest state, if it is new, and publish what it says."""
@@ -215,11 +214,7 @@ class Go2ArmNode(BridgeNode):
             msg = deserialize_message(data, self._vendor["SportModeState"])
             state = messages.state_from_msg(msg, self.params.velocity_frame == "odom")
             self._walker.see(state, steady)
-        # The stamp is when it came: the robot's own clock may be wrong by a year.
-        self._base_state.publish(messages.base_joint_state(state, received))
-        self._attitude.publish(messages.attitude_joint_state(state, received))
-        self._odometry.publish(messages.odometry_msg(msg, state, received))
-        self._imu.publish(messages.imu_msg(msg.imu_state, received))
+        self._teller.base(msg, state, received)
 
     def _on_timer(self) -> None:
         """See the state and unlock the joints while no tick does it."""
@@ -241,9 +236,15 @@ class Go2ArmNode(BridgeNode):
             raise NotReadyError(f"{problem}. `~/stand_up` stands it up, or the remote.")
         if settles_s > 0:
             raise NotReadyError(f"the robot stood up just now and is ready in {settles_s:.0f} s")
-        if self._operator:
-            raise NotReadyError(f"the operator holds the remote: {self._operator}")
+        self._refuse_if_held()
         return walker
+
+    def _refuse_if_held(self) -> None:
+        if self._operator and not self._remote_is_silent(time.monotonic_ns()):
+            raise NotReadyError(f"the operator holds the remote: {self._operator}")
+
+    def _remote_is_silent(self, steady: int) -> bool:
+        return steady - self._operator_ns > REMOTE_SILENT_NS
 
     # At start.
 
@@ -273,12 +274,8 @@ class Go2ArmNode(BridgeNode):
         return name
 
     def _make_walker(self, service: str) -> Walker:
-        columns = {column.name: column for column in self._base_channel.columns}
-        fields = self._base_channel.output.fields
-        by_field = dict(zip(fields, self._base_channel.output.columns, strict=True))
-        ordered = [columns[by_field[field]] for field in ("linear.x", "linear.y", "angular.z")]
         settings = WalkerSettings(
-            limits=[column.velocity for column in ordered],
+            limits=[column.velocity for column in self._base_columns],
             watchdog_ns=round(self.params.watchdog_s * NS_PER_S),
             state_timeout_ns=round(self.params.state_timeout_s * NS_PER_S),
         )
@@ -296,11 +293,6 @@ class Go2ArmNode(BridgeNode):
                 f"got '{self.params.motion_service}'"
             )
 
-    def _order_of_base(self) -> Any:
-        output = self._base_channel.output
-        by_field = dict(zip(output.fields, self._base_channel.index.tolist(), strict=True))
-        return np.array([by_field[f] for f in ("linear.x", "linear.y", "angular.z")])
-
     # The arm.
 
     def _healthy_arm(self) -> ArmLoop:
@@ -310,34 +302,13 @@ class Go2ArmNode(BridgeNode):
         return self._arm
 
     def _on_arm_measured(self, reading: Reading) -> None:
-        names = [column.name for column in self._arm_columns]
-        positions, velocities = reading.positions, reading.velocities
-        self._joints.publish(joint_state_msg(now_ns(self), names, positions, velocities))
+        self._teller.arm(reading, now_ns(self))
 
     def _on_arm_trouble(self, sentence: str) -> None:
         if self.is_active:
-            self._stop_all("arm", sentence)
+            self.stop_everything("arm", sentence)
 
     # Topics.
-
-    def _open_topics(self) -> None:
-        streams = self.contract.observation.state
-        at = {name: stream.topic for name, stream in streams.items()}
-        missing = {"joints", "odometry", "base_velocity", "attitude"} - set(at)
-        if missing:
-            raise ConfigurationError(
-                f"contract: expected state streams {sorted(missing)} of this robot, "
-                f"found {sorted(at)}"
-            )
-        self._joints = self.create_publisher(JointState, at["joints"], qos.SENSOR)
-        self._base_state = self.create_publisher(JointState, at["odometry"], qos.SENSOR)
-        self._attitude = self.create_publisher(JointState, at["attitude"], qos.SENSOR)
-        self._odometry = self.create_publisher(Odometry, "odom", qos.SENSOR)
-        self._imu = self.create_publisher(Imu, "imu", qos.SENSOR)
-        self._legs = self.create_publisher(JointState, "joint_states", qos.SENSOR)
-        self._emergency = self.create_publisher(EmergencyStop, "emergency_stop", qos.EVENT)
-        self.create_service(Trigger, "~/stand_up", self._on_stand_up)
-        self.create_service(Trigger, "~/stand_down", self._on_stand_down)
 
     def _open_robot(self) -> None:
         group, at = QuickGroup(), self.params.prefix
@@ -359,20 +330,23 @@ class Go2ArmNode(BridgeNode):
 
     def _on_low_state(self, msg: Any) -> None:
         self._battery = (int(msg.bms_state.soc), float(msg.power_v))
-        self._legs.publish(messages.legs_msg(msg, now_ns(self)))
+        self._teller.legs(msg, now_ns(self))
 
     def _on_remote(self, msg: Any) -> None:
         sticks = {name: float(getattr(msg, name)) for name in ("lx", "ly", "rx", "ry")}
         self._operator = takeover(sticks, int(msg.keys)) or ""
+        self._operator_ns = time.monotonic_ns()
         with self._base_lock:
-            if self._walker is not None:
-                self._walker.operator(sticks_moved(sticks))
+            walker = self._walker
+            if walker is not None:
+                walker.operator(sticks_moved(sticks))
             if not self._operator or not self.is_active or self.is_stopped:
                 return
             self._hands_off = True
-            if self._walker is not None:
-                self._walker.halt()
-        self._stop_all("remote", f"the operator has taken over ({self._operator})")
+            if walker is not None:
+                walker.halt()
+            # Under the lock: a tick that finds no stop takes the absence for a reset.
+            self.stop_everything("remote", f"the operator has taken over ({self._operator})")
 
     def _on_refused(self, api_id: int, meaning: str) -> None:
         self.get_logger().warning(
@@ -391,8 +365,7 @@ class Go2ArmNode(BridgeNode):
         try:
             if self.is_active or self._walker is None:
                 raise NotReadyError("only while the bridge is configured and inactive")
-            if self._operator:
-                raise NotReadyError(f"the operator holds the remote: {self._operator}")
+            self._refuse_if_held()
             self._sport.ask(sport.call(api))
         except VlaError as error:
             response.success, response.message = False, str(error)
@@ -432,6 +405,13 @@ class Go2ArmNode(BridgeNode):
         if self._arm is None:
             return Report(WARN, "not connected", {})
         return Report(ERROR, self._arm.trouble, {}) if self._arm.trouble else Report(OK, "ok", {})
+
+
+def in_order_of_move(channel: Channel) -> list[Column]:
+    """Return the base's columns as Move takes them: forward, left, counter-clockwise."""
+    columns = {column.name: column for column in channel.columns}
+    by_field = dict(zip(channel.output.fields, channel.output.columns, strict=True))
+    return [columns[by_field[field]] for field in TWIST_FIELDS]
 
 
 def main() -> int:

@@ -65,8 +65,8 @@ class Walker:
         before = self._state
         if before is not None and state.stamp_ns == before.stamp_ns:
             return
-        lay = before is not None and self._posture_of(before) in (Posture.DOWN, Posture.LOCKED)
-        if lay and self._posture_of(state) is Posture.READY:
+        was_ready = before is None or self._posture_of(before) is Posture.READY
+        if not was_ready and self._posture_of(state) is Posture.READY:
             self._standing_since_ns = now_ns
         self._state, self._advanced_ns = state, now_ns
         is_still = bool((np.abs(state.velocity) < REST).all())
