@@ -40,9 +40,14 @@ Floats = NDArray[np.float64]
 
 PIECE_S = 0.05  # between pieces of a way
 MEASURED_AGE_S = 0.5  # an older measured state is none
-EXECUTOR_AGE_S = 1.0  # an executor that says nothing for so long runs nothing
+EXECUTOR_AGE_S = 3.0  # an executor that says nothing for so long runs nothing
 ANSWER_S = 3.0  # longest wait for the bridge
 SETTLE_S = 3.0  # longest wait for the robot to arrive after the end of the way
+BUSY = (
+    ExecutorState.MODE_RUNNING,
+    ExecutorState.MODE_DEGRADED,
+    ExecutorState.MODE_HOLDING,  # goes on by itself with the next chunk
+)
 HOMING, POLICY = SelectSource.Request.SOURCE_HOMING, SelectSource.Request.SOURCE_POLICY
 NOBODY = "none"
 
@@ -280,7 +285,13 @@ class HomingNode(Node):
                 )
         self.create_subscription(String, "bridge/source", self._on_source, qos.STATE)
         # The newest counts: a queue of old ones would still say that a task is running.
-        self.create_subscription(ExecutorState, "executor/state", self._on_executor, qos.COMMAND)
+        self.create_subscription(
+            ExecutorState,
+            "executor/state",
+            self._on_executor,
+            qos.COMMAND,
+            callback_group=quick,
+        )
 
     def _on_joints(self, columns: dict[str, str], message: JointState) -> None:
         try:
@@ -295,8 +306,7 @@ class HomingNode(Node):
         self._bridge_says = message.data
 
     def _on_executor(self, message: ExecutorState) -> None:
-        runs = message.mode in (ExecutorState.MODE_RUNNING, ExecutorState.MODE_DEGRADED)
-        self._executor_runs_s = time.monotonic() if runs else -np.inf
+        self._executor_runs_s = time.monotonic() if message.mode in BUSY else -np.inf
 
     def _tell(self, state: str) -> None:
         self._state.publish(String(data=state))
