@@ -14,7 +14,7 @@ from vla_core.types import Observation
 from vla_hosting.loading import load_policy
 from vla_testing.flow_policy import ROWS, STEP_NS
 
-LATENCY_S = 0.15
+LATENCY_S, DURATION_S = 0.15, 4.0
 
 
 class Obedient:
@@ -35,7 +35,7 @@ class Obedient:
 
 
 def gaps(contract: Contract, configure: Any, root: Any, method: str, join: str) -> list[float]:
-    """Return how far each new plan was from the old one over 10 s."""
+    """Return how far each new plan was from the old one over some seconds."""
     uri = "scripted:vla_testing.flow_policy:FlowPolicy"
     policy = load_policy(configure(uri, options={"method": method}), contract, root)
     accepts = policy.spec.accepts_prefix
@@ -57,12 +57,12 @@ def gaps(contract: Contract, configure: Any, root: Any, method: str, join: str) 
         task,
         policy,
         plant,
-        time_limit_s=10.0,
+        time_limit_s=DURATION_S,
         latency_s=lambda: LATENCY_S,
         on_tick=note,
     )
     assert not result.refusals and result.snapshot.starved_ticks == 0
-    assert len(found) > 10
+    assert len(found) > 4
     return list(found.values())
 
 
