@@ -201,13 +201,11 @@ class Storm:
 
     def set_speed(self, scale: float) -> None:
         """Let people slow the robot down."""
-        if hasattr(self.rig.executor, "set_speed"):
-            self.rig.executor.set_speed(scale, self.rig.now_ns)
+        self.rig.executor.set_speed(scale, self.rig.now_ns)
 
     def change_join(self, name: str) -> None:
         """Switch the join while a task runs."""
-        if hasattr(self.rig.executor, "change_execution"):
-            self.rig.executor.change_execution(Execution(join=name))  # type: ignore[arg-type]
+        self.rig.executor.change_execution(Execution(join=name))  # type: ignore[arg-type]
 
     def _recover(self) -> None:
         rig = self.rig
@@ -247,7 +245,8 @@ def begin_task(storm: Storm) -> None:
     """Activate if need be, and begin a task unless one runs or a stop is latched."""
     rig, weather = storm.rig, storm.weather
     try:
-        rig.begin(execution={"join": weather.join, "synchronous": weather.synchronous})
+        execution = {"join": weather.join, "synchronous": weather.synchronous}
+        rig.begin(execution=execution, accepts_prefix=True)
     except VlaError:
         return
     storm.forget_newest()
