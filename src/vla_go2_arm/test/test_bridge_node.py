@@ -21,6 +21,7 @@ from unitree_go.msg import WirelessController
 
 from vla_go2_arm import vendor
 from vla_go2_arm.bridge_node import Go2ArmParams
+from vla_go2_arm.sport import Call
 from vla_interfaces.msg import EmergencyStop
 from vla_ros import qos
 from vla_ros.joints import trajectory_msg
@@ -83,12 +84,25 @@ def test_lost_stop_requests_are_sent_again() -> None:
         assert it.apis().count(STOP) >= 5
 
 
-def test_the_operators_remote_takes_over_and_the_executor_hears_of_it() -> None:
+def test_the_operators_remote_takes_over_and_the_executor_hears_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # On a busy machine the emulated remote may pause for longer than a second.
+    monkeypatch.setattr("vla_go2_arm.bridge_node.REMOTE_SILENT_NS", 60_000 * MS)
     with rig() as it:
         stops = it.world.listen(EmergencyStop, "emergency_stop", qos.EVENT)
         remote = it.world.talk(WirelessController, "/go2/remote", 10)
         it.world.activate(it.bridge)
         it.walk()
+        after: list[int] = []
+        send = it.bridge._sport.send
+
+        def note(call: Call) -> int:
+            if it.bridge.is_stopped:
+                after.append(call.api_id)
+            return send(call)
+
+        monkeypatch.setattr(it.bridge._sport, "send", note)
         remote(WirelessController(rx=0.9))  # turns to the right
         it.world.until(lambda: it.bridge.is_stopped, "the takeover is latched")
         it.world.until(lambda: stops, "the executor is told")
@@ -97,7 +111,7 @@ def test_the_operators_remote_takes_over_and_the_executor_hears_of_it() -> None:
         end = time.monotonic() + 0.5
         it.world.until(lambda: time.monotonic() > end, "half a second")
         # One, that ends our own Move; more would fight the operator.
-        assert it.apis()[-2:] == [MOVE, STOP]
+        assert after == [STOP]
         remote(WirelessController())
         it.comes_to_rest()
         # Commands go on all the time: only a reset lets them through again.
