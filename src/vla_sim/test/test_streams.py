@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from vla_core.contract import Contract, load_contract
-from vla_core.errors import MismatchError
+from vla_core.errors import MismatchError, VlaError
+from vla_scenes.scene import scene_class
 from vla_scenes.tabletop import TabletopScene
 from vla_sim.streams import match_streams
 
@@ -62,3 +63,29 @@ def test_other_joints_are_refused(contract: Contract) -> None:
 def test_entries_that_nothing_measures_are_named(contract: Contract) -> None:
     with pytest.raises(MismatchError, match=r"'objects'.*red_cube\.x"):
         match_streams(contract, Lacking(object_entries=TabletopScene.object_entries[1:]))
+
+
+@pytest.mark.parametrize(
+    ("robot", "scene", "topics"),
+    [
+        ("hsr", "hsr_room", {"observation/joints": 8}),
+        (
+            "go2_arm",
+            "go2_arm_table",
+            {"observation/joints": 6, "observation/base": 3, "observation/attitude": 2},
+        ),
+    ],
+)
+def test_the_other_scenes_fill_their_contracts(
+    robot: str, scene: str, topics: dict[str, int]
+) -> None:
+    folder = SO101.parent / robot
+    shipped = load_contract([folder / "contract.yaml", folder / "sim.yaml"])
+    streams = match_streams(shipped, scene_class(scene))
+    assert {topic: len(entries) for topic, entries in streams.measured.items()} == topics
+    assert streams.objects is not None and streams.size == (240, 320)
+
+
+def test_an_unknown_scene_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(VlaError, match=r"unknown scene 'moon'.*hsr_room"):
+        scene_class("moon")
