@@ -67,7 +67,7 @@ class _Correction:
         scene.set_task(self._task.instruction)
         self._expert = TabletopExpert()
         self._replan_rows = int(rng.integers(*REPLAN_ROWS))
-        self._latency_ns = round(rng.uniform(*LATENCY_S) * (rng.random() < 0.5) * NS_PER_S)
+        self._latency_ns = round(rng.uniform(*LATENCY_S) * (rng.random() < 0.6) * NS_PER_S)
         self._other = TASKS[int(rng.integers(len(TASKS)))].instruction
         self._misled_ns = round(rng.uniform(*MISLED_S) * (rng.random() < MISLED_SHARE) * NS_PER_S)
         self._plan: ActionChunk | None = None

@@ -47,6 +47,7 @@ FULL = Plan(
     rounds=(
         Round(TrainingSettings(steps=3000)),
         Round(TrainingSettings(steps=1000, seed=1, learning_rate=4e-4), corrections=60),
+        Round(TrainingSettings(steps=1000, seed=2, learning_rate=4e-4), corrections=64),
     ),
     held_out=HELD_OUT,
     seeds=10,
