@@ -58,3 +58,23 @@ def test_two_servos_with_one_id_collide_and_a_bad_line_does_not_look_like_it() -
     assert bus.survey(2, 0, 40) is Presence.THERE
     assert bus.survey(9, 0, 40) is Presence.SILENT
     assert Bus(DirectPort(corrupt=0.05, lose=0.05, seed=2)).survey(2, 0, 40) is Presence.THERE
+
+
+class LatePort(DirectPort):
+    """Its answers come one request too late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._late = b""
+
+    def send(self, data: bytes) -> None:
+        super().send(data)
+        self._answer, self._late = self._late, self._answer
+
+
+def test_a_late_reply_is_not_taken_for_the_answer_to_the_next_request() -> None:
+    bus = Bus(LatePort(), attempts=2)
+    for register in (reg.HOMING_OFFSET, reg.MIN_POSITION, reg.MAX_POSITION, reg.GOAL_POSITION):
+        with pytest.raises(NoReplyError):
+            bus.read(2, register)
+    assert bus.survey(2, 0, 40) is Presence.SILENT  # late, but not damaged

@@ -80,3 +80,9 @@ def test_a_damaged_packet_costs_itself_alone() -> None:
 def test_the_error_byte_is_told_in_words() -> None:
     assert StatusFinder(0).feed(status(3, b"", 0x25))[0].error == 0x25
     assert reg.error_names(0x25) == ["voltage", "overheat", "overload"]
+
+
+def test_a_sound_reply_of_another_length_is_older_not_damaged() -> None:
+    finder = StatusFinder(4)
+    found = finder.feed(status(1, b"\x01") + status(2, b"1234") + status(3, b"123456") + b"\xff")
+    assert [s.id for s in found] == [2] and finder.skipped == 0

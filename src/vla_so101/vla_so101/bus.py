@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from vla_core.errors import NotReadyError
@@ -19,8 +19,15 @@ QUIET_S = 0.002
 RETURN_DELAY_S = 0.0005  # of a servo as it leaves the factory, before each reply
 
 
+# Each read asks for another number of bytes too many, so that a reply that comes so late that the
+# next request is out already is seen to belong to an older one.
+SPARES = 4
 # How often a servo is asked whether it is there, and how many silences mean that it is not.
 SURVEYS, SILENT_SURVEYS = 6, 3
+
+
+# From the ids that are asked and the number of bytes to a packet.
+Request = Callable[[list[int], int], bytes]
 
 
 class Presence(Enum):
@@ -61,7 +68,7 @@ class Bus:
     """
 
     port: Port
-    reply_timeout_s: float = 0.05
+    reply_timeout_s: float = 0.15
     attempts: int = 5
     counters: Counters = field(default_factory=Counters)
     errors: dict[int, int] = field(default_factory=dict)  # newest error bits by servo id
@@ -69,7 +76,7 @@ class Bus:
     def ping(self, id_: int) -> bool:
         """Return whether a servo answers."""
         request = packet.instruction(id_, packet.PING)
-        return bool(self._ask(lambda _: request, [id_], 0))
+        return bool(self._ask(lambda *_: request, [id_], 0))
 
     def read(self, id_: int, register: Register) -> int:
         """Return a register's value; raises NoReplyError."""
@@ -77,19 +84,19 @@ class Bus:
 
     def read_block(self, id_: int, address: int, size: int) -> bytes:
         """Return a piece of a servo's memory; raises NoReplyError."""
-        request = packet.instruction(id_, packet.READ, bytes([address, size]))
-        return self._answer(request, id_, size).data
+        return self._answer(_read(id_, address), id_, size).data
 
     def write(self, id_: int, register: Register, value: int) -> None:
         """Write a register; returns when the servo has confirmed it. Raises NoReplyError."""
         parameters = bytes([register.address]) + register.encode(value)
-        self._answer(packet.instruction(id_, packet.WRITE, parameters), id_, 0)
+        request = packet.instruction(id_, packet.WRITE, parameters)
+        self._answer(lambda *_: request, id_, 0)
 
     def sync_read(self, ids: Sequence[int], address: int, size: int) -> dict[int, bytes]:
         """Return the same piece of memory of several servos; who did not answer is not in it."""
 
-        def request(missing: list[int]) -> bytes:
-            return packet.sync_read(missing, address, size)
+        def request(missing: list[int], count: int) -> bytes:
+            return packet.sync_read(missing, address, count)
 
         return {id_: status.data for id_, status in self._ask(request, list(ids), size).items()}
 
@@ -104,11 +111,10 @@ class Bus:
 
         Two servos with one id answer at the same time and damage each other's replies.
         """
-        request = packet.instruction(id_, packet.READ, bytes([address, size]))
         damaged = silent = 0
         for attempt in range(SURVEYS):
             skipped = self.counters.skipped_bytes
-            found = self._exchange(request, [id_], size)
+            found = self._exchange(_read(id_, address), [id_], size)
             self._until_quiet()
             has_noise = self.counters.skipped_bytes > skipped
             damaged += has_noise
@@ -119,38 +125,38 @@ class Bus:
             return Presence.COLLIDES
         return Presence.SILENT if silent >= SILENT_SURVEYS else Presence.THERE
 
-    def _answer(self, request: bytes, id_: int, size: int) -> Status:
-        found = self._ask(lambda _: request, [id_], size)
+    def _answer(self, request: Request, id_: int, size: int) -> Status:
+        found = self._ask(request, [id_], size)
         if id_ not in found:
             raise NoReplyError(
                 f"servo {id_} on {self.port.name} does not answer after {self.attempts} attempts"
             )
         return found[id_]
 
-    def _ask(
-        self, request: Callable[[list[int]], bytes], ids: list[int], size: int
-    ) -> dict[int, Status]:
+    def _ask(self, request: Request, ids: list[int], size: int) -> dict[int, Status]:
         found: dict[int, Status] = {}
         missing = ids
         for attempt in range(self.attempts):
             if attempt:
                 self.counters.retries += 1
                 self._until_quiet()
-            found |= self._exchange(request(missing), missing, size)
+            found |= self._exchange(request, missing, size)
             missing = [id_ for id_ in ids if id_ not in found]
             if not missing:
                 return found
         self.counters.failed += 1
         return found
 
-    def _exchange(self, request: bytes, ids: Sequence[int], size: int) -> dict[int, Status]:
+    def _exchange(self, request: Request, ids: list[int], size: int) -> dict[int, Status]:
+        count = size + self.counters.requests % SPARES if size else 0
+        sent = request(ids, count)
         self.port.discard()
-        self.port.send(request)
+        self.port.send(sent)
         self.counters.requests += 1
-        expected = len(ids) * (size + STATUS_OVERHEAD)
-        line_s = (len(request) + expected) * BITS_PER_BYTE / self.port.baud_rate
+        expected = len(ids) * (count + STATUS_OVERHEAD)
+        line_s = (len(sent) + expected) * BITS_PER_BYTE / self.port.baud_rate
         until_s = time.monotonic() + line_s + len(ids) * RETURN_DELAY_S + self.reply_timeout_s
-        finder, found = StatusFinder(size), dict[int, Status]()
+        finder, found = StatusFinder(count), dict[int, Status]()
         came = 0
         # All bytes there but not all replies: one is damaged, and waiting would not mend it.
         while len(found) < len(ids) and came < expected:
@@ -160,11 +166,11 @@ class Bus:
             came += len(data)
             for status in finder.feed(data):
                 if status.id in ids:
-                    found[status.id] = status
+                    found[status.id] = replace(status, data=status.data[:size])
                     self.errors[status.id] = status.error
         self.counters.replies += len(found)
         self.counters.lost += len(ids) - len(found)
-        self.counters.skipped_bytes += finder.skipped + finder.left
+        self.counters.skipped_bytes += finder.noise
         return found
 
     def _until_quiet(self) -> None:
@@ -174,3 +180,7 @@ class Bus:
             if not data:
                 return
             self.counters.skipped_bytes += len(data)
+
+
+def _read(id_: int, address: int) -> Request:
+    return lambda _, count: packet.instruction(id_, packet.READ, bytes([address, count]))

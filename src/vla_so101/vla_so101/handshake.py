@@ -16,6 +16,7 @@ from vla_so101.port import Port
 POSITION_MODE = 0
 # An arm that rests on its stops may be a little outside of the range that was recorded [ticks].
 RANGE_MARGIN = 60
+PROBE_S = 0.05  # for a reply at another baud rate
 
 OpenPort = Callable[[str, int], Port]
 
@@ -105,7 +106,7 @@ def _nobody(bus: Bus, ids: Mapping[str, int], open_port: OpenPort) -> str:
         except NotReadyError:
             continue  # a rate that this port cannot do
         try:
-            probe = Bus(port, bus.reply_timeout_s, attempts=1)
+            probe = Bus(port, PROBE_S, attempts=1)
             if any(probe.ping(id_) for id_ in ids.values()):
                 return (
                     f"the servos on {path} talk at {baud_rate} baud, expected {expected}: set "

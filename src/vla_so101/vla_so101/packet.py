@@ -58,6 +58,7 @@ class StatusFinder:
         self._length = size + STATUS_OVERHEAD
         self._buffer = bytearray()
         self.skipped = 0  # bytes that belong to no packet
+        self._older = 0  # bytes ahead that belong to a reply to another request
 
     def feed(self, data: bytes) -> list[Status]:
         """Take what has come and return the packets that are complete."""
@@ -68,15 +69,26 @@ class StatusFinder:
             if self._is_packet(candidate):
                 found.append(Status(candidate[2], candidate[4], candidate[5:-1]))
                 del self._buffer[: self._length]
+                self._older = 0
             else:
-                self.skipped += 1
+                # Byte by byte all the same: a damaged length may span the next packet.
+                self._older = max(self._older - 1, self._length_of_older())
+                self.skipped += not self._older
                 del self._buffer[0]
         return found
 
     @property
-    def left(self) -> int:
-        """Bytes that wait for more."""
-        return len(self._buffer)
+    def noise(self) -> int:
+        """Bytes that belong to no reply, not even to an older one."""
+        left = max(0, len(self._buffer) - self._older)
+        return self.skipped + (0 if self._length_of_older() == len(self._buffer) else left)
+
+    def _length_of_older(self) -> int:
+        """Return the length of a sound reply to another request at the front; 0: there is none."""
+        data = bytes(self._buffer)
+        length = data[3] + 4 if len(data) >= STATUS_OVERHEAD else 0
+        is_framed = data[:2] == HEADER and STATUS_OVERHEAD <= length <= len(data)
+        return length if is_framed and data[length - 1] == checksum(data[2 : length - 1]) else 0
 
     def _is_packet(self, data: bytes) -> bool:
         is_framed = data[:2] == HEADER and data[2] < BROADCAST and data[3] == self._size + 2
