@@ -106,6 +106,12 @@ def test_a_base_whose_executor_was_killed_is_at_rest_within_its_deadline(road: R
 
 def test_no_command_left_its_limits(road: Road) -> None:
     road.world.runner.stop()
-    kinds = dict(check(road.world.folder / "bag").by_kind)
-    kinds.pop("gap", None)  # this machine's scheduling, not the executor's doing
-    assert not kinds
+    bases = {c.name for c in road.world.contract.action.columns if not c.is_position}
+    found = [
+        violation
+        for violation in check(road.world.folder / "bag").violations
+        # A gap is this machine's scheduling. A Twist carries no stamp: the jerk of a base is
+        # judged by when messages arrived, which a busy machine decides.
+        if violation.kind != "gap" and not (violation.kind == "jerk" and violation.column in bases)
+    ]
+    assert not [str(violation) for violation in found]
