@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import NS, WALL, Run, record
+from synthetic import CONTRACT, NS, WALL, Run, record
 
 from vla_core.errors import ConfigurationError
-from vla_data.bag import BagWriter, TypeStore
+from vla_data.bag import LATCHED, BagWriter, TypeStore
 from vla_data.recording import ClockMap, Recording
 
 START = 100 * NS
@@ -61,3 +61,32 @@ def test_a_task_survives_a_restart_of_the_executor(tmp_path: Path) -> None:
     recording = Recording(record(tmp_path / "bag", Run(restart_s=1.5)))
     (task,) = recording.tasks
     assert (task.start_ns, task.end_ns) == (START, START + 3 * NS)
+
+
+def test_a_command_without_a_stamp_was_sent_when_it_arrived_in_ros_time(tmp_path: Path) -> None:
+    base = (
+        "{name: vx, kind: base_velocity, unit: m/s, velocity: 1.0, acceleration: 1.0, jerk: 9.0}"
+    )
+    output = "{topic: command/base, type: geometry_msgs/msg/Twist, columns: [vx], "
+    text = CONTRACT.replace("outputs:", f"    - {base}\noutputs:").replace(
+        "home:", f"  base: {output}fields: [linear.x], deadline_s: 0.2}}\nhome:"
+    )
+    types = TypeStore()
+    with BagWriter(tmp_path / "bag", types=types) as bag:
+        contract = types.make("std_msgs/msg/String", data=text)
+        bag.write_message("/test/recorder/contract", contract, WALL, LATCHED)
+        for i in range(4):  # simulated time at half the speed
+            stamp = types.make("builtin_interfaces/msg/Time", sec=100 + i, nanosec=0)
+            clock = types.make("rosgraph_msgs/msg/Clock", clock=stamp)
+            bag.write_message("/clock", clock, WALL + 2 * i * NS)
+        bag.write_message("/test/command/base", _twist(types, 0.3), WALL + 3 * NS)
+    command = Recording(tmp_path / "bag").commands["base"][0]
+    assert command.stamp_ns == 101 * NS + NS // 2
+    assert command.velocities[0, 0] == pytest.approx(0.3)
+
+
+def _twist(types: TypeStore, forward: float) -> object:
+    def vector(x: float) -> object:
+        return types.make("geometry_msgs/msg/Vector3", x=x, y=0.0, z=0.0)
+
+    return types.make("geometry_msgs/msg/Twist", linear=vector(forward), angular=vector(0.0))

@@ -7,7 +7,7 @@ ties them together where time is simulated. Images stay in the bag until asked f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ STACK_TOPICS = (
     "/clock",
 )
 FIELDS = ("positions", "velocities", "accelerations")  # of a point of a trajectory
+UNSTAMPED = 0  # a message without a header
 MODES = ("inactive", "idle", "running", "degraded", "holding", "stopped")
 
 
@@ -233,8 +234,15 @@ class Recording:
     def _read(self, bag: BagReader) -> None:
         robot = self.robot
         self._messages = self._collect(bag)
+        clock = [(m.time_ns, stamp_ns(m.decode().clock)) for m in self._of("/clock")]
+        pairs = np.array(clock, np.int64).reshape(-1, 2)
+        self.clock = ClockMap(pairs[:, 0], pairs[:, 1])
         self.commands: dict[str, list[Command]] = {
-            name: [c for m in self._of(r.topic) if (c := _command(m, r.columns, r.fields))]
+            name: [
+                self._timed(c)
+                for m in self._of(r.topic)
+                if (c := _command(m, r.columns, r.fields))
+            ]
             for name, r in robot.receivers.items()
         }
         self.chunks = [_chunk(m) for m in self._of("action_chunk")]
@@ -250,10 +258,13 @@ class Recording:
             name: _series(self._of(stream.topic), stream.entries, stream.field)
             for name, stream in robot.states.items()
         }
-        clock = [(m.time_ns, stamp_ns(m.decode().clock)) for m in self._of("/clock")]
-        pairs = np.array(clock, np.int64).reshape(-1, 2)
-        self.clock = ClockMap(pairs[:, 0], pairs[:, 1])
         self._messages = {}
+
+    def _timed(self, command: Command) -> Command:
+        """Return a command in ROS time: what came without a stamp was sent when it arrived."""
+        if command.stamp_ns != UNSTAMPED:
+            return command
+        return replace(command, stamp_ns=self.clock.to_ros(command.arrived_ns))
 
     def _collect(self, bag: BagReader) -> dict[str, list[Message]]:
         """Read all but the pictures in one pass: each pass decompresses the whole bag."""
@@ -295,16 +306,14 @@ def _command(message: Message, columns: Sequence[str], fields: Sequence[str]) ->
         row = np.array([[getattr(getattr(decoded, a), b) for a, b in parts]])
     else:
         row = np.asarray(decoded.data, np.float64).reshape(1, -1)
-    return _single(message, 0, np.zeros_like(row), row)
+    return _single(message, UNSTAMPED, np.zeros_like(row), row)
 
 
 def _single(message: Message, stamp: int, positions: Floats, velocities: Floats) -> Command:
-    # Without a header the arrival has to do for a stamp.
-    at = stamp or message.time_ns
     finite = bool(np.isfinite(positions).all() and np.isfinite(velocities).all())
     unknown = np.full_like(velocities, np.nan)
     times = np.zeros(1, np.int64)
-    return Command(at, message.time_ns, times, positions, velocities, unknown, finite)
+    return Command(stamp, message.time_ns, times, positions, velocities, unknown, finite)
 
 
 def _trajectory(message: Message, decoded: Any, columns: Sequence[str]) -> Command | None:
