@@ -19,9 +19,9 @@ from vla_go2_arm import vendor
 from vla_go2_arm.camera_node import CameraNode
 from vla_go2_arm.emulator.camera import Camera, moving_bar
 from vla_go2_arm.emulator.emulator_node import EmulatorNode
-from vla_go2_arm.video import H264Decoder, fit, multicast_frames
+from vla_go2_arm.video import H264Decoder, multicast_frames
 from vla_ros import qos
-from vla_ros.images import image_from_msg
+from vla_ros.images import fit, image_from_msg
 from vla_testing.ros_world import parameters, ros_world
 
 PORT = 17200

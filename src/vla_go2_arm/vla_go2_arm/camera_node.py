@@ -16,10 +16,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from vla_core.contract import load_contract
 from vla_core.errors import ConfigurationError, NotReadyError
 from vla_go2_arm import vendor
-from vla_go2_arm.video import MULTICAST, H264Decoder, Pixels, fit, multicast_frames
+from vla_go2_arm.video import MULTICAST, H264Decoder, Pixels, multicast_frames
 from vla_ros import qos
 from vla_ros.diagnostics import WARN, Diagnostics, Meter, Report
-from vla_ros.images import compressed_msg, image_msg
+from vla_ros.images import compressed_msg, fit, image_msg
 from vla_ros.parameters import declare, param
 from vla_ros.run import run_node
 from vla_ros.stamps import now_ns

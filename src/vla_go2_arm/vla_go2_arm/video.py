@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -85,15 +84,3 @@ def multicast_frames(address: str, interface: str) -> Iterator[Pixels]:
                 f"no H.264 from {address} on interface '{interface or 'any'}': {error}. Is this "
                 "machine on the robot's network, and 'interface' its address there?"
             ) from error
-
-
-def fit(picture: Pixels, height: int, width: int) -> Pixels:
-    """Return the middle of a picture with another aspect, made smaller to (height, width, 3)."""
-    rows, columns = picture.shape[:2]
-    wide = min(columns, round(rows * width / height))
-    high = min(rows, round(columns * height / width))
-    top, left = (rows - high) // 2, (columns - wide) // 2
-    middle = picture[top : top + high, left : left + wide]
-    if middle.shape[:2] == (height, width):
-        return np.ascontiguousarray(middle)
-    return np.asarray(cv2.resize(middle, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

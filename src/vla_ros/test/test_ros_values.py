@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import types
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -236,6 +237,70 @@ def test_gray_images_become_three_equal_channels() -> None:
     np.testing.assert_array_equal(images.image_from_msg(raw("mono16", wide, big=True)), expected)
 
 
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(
+    ("encoding", "channels"),
+    [
+        ("rgb16", [0, 1, 2]),
+        ("bgr16", [2, 1, 0]),
+        ("rgba16", [0, 1, 2, 0]),
+        ("bgra16", [2, 1, 0, 0]),
+    ],
+)
+def test_sixteen_bit_colours_keep_their_higher_byte_in_either_byte_order(
+    encoding: str, channels: list[int], big: bool
+) -> None:
+    wide = PICTURE[:, :, channels].astype(np.uint16) * 256 + 77
+    msg = raw(encoding, wide.astype(">u2" if big else "<u2"), padding=6, big=big)
+    np.testing.assert_array_equal(images.image_from_msg(msg), PICTURE)
+
+
+def test_every_pixel_comes_from_the_byte_that_the_encoding_names() -> None:
+    def colour(encoding: str, data: list[int], big: bool = False) -> list[int]:
+        msg = Image(height=1, width=1, encoding=encoding, is_bigendian=big, step=len(data))
+        msg.data = array("B", data)
+        return [int(value) for value in images.image_from_msg(msg)[0, 0]]
+
+    assert colour("rgb8", [1, 2, 3, 99]) == [1, 2, 3]
+    assert colour("bgr8", [1, 2, 3]) == [3, 2, 1]
+    assert colour("8UC3", [1, 2, 3]) == [1, 2, 3]
+    assert colour("rgba8", [1, 2, 3, 4]) == [1, 2, 3]
+    assert colour("bgra8", [1, 2, 3, 4]) == [3, 2, 1]
+    assert colour("mono8", [7]) == colour("8UC1", [7, 0]) == [7, 7, 7]
+    assert colour("mono16", [0, 9]) == colour("mono16", [9, 0], big=True) == [9, 9, 9]
+    assert colour("bgr16", [0, 1, 0, 2, 0, 3]) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_depth_is_read_through_padding_in_either_byte_order(big: bool) -> None:
+    order = ">" if big else "<"
+    millimetres = np.array([[1000, 2000], [3000, 4000]], f"{order}u2")[:, :, None]
+    wanted = [[1.0, 2.0], [3.0, 4.0]]
+    assert images.depth_from_msg(raw("16UC1", millimetres, 6, big)) == pytest.approx(
+        np.array(wanted)
+    )
+    metres = np.array(wanted, f"{order}f4")[:, :, None]
+    assert images.depth_from_msg(raw("32FC1", metres, 3, big)) == pytest.approx(np.array(wanted))
+
+
+def test_cv_bridge_is_asked_for_what_we_do_not_know_and_only_for_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class CvBridge:
+        def imgmsg_to_cv2(self, msg: Image, wanted: str) -> np.ndarray:
+            if msg.encoding != "nv21" or wanted != "rgb8":
+                raise RuntimeError(f"asked for {msg.encoding} as {wanted}")
+            return PICTURE
+
+    stand_in = types.ModuleType("cv_bridge")
+    monkeypatch.setattr(stand_in, "CvBridge", CvBridge, raising=False)
+    monkeypatch.setitem(sys.modules, "cv_bridge", stand_in)
+    np.testing.assert_array_equal(images.image_from_msg(raw("nv21", PICTURE)), PICTURE)
+    np.testing.assert_array_equal(images.image_from_msg(raw("rgb8", PICTURE)), PICTURE)
+    with pytest.raises(ObservationError, match="'nv99': asked for nv99"):
+        images.image_from_msg(raw("nv99", PICTURE))
+
+
 def test_depth_is_in_metres_and_nothing_is_nan() -> None:
     millimetres = np.array([[1000, 0], [250, 65535]], "<u2")[:, :, None]
     depth = images.depth_from_msg(raw("16UC1", millimetres))
@@ -254,8 +319,9 @@ def test_published_images_survive_raw_and_nearly_so_as_jpeg() -> None:
     assert bgr_confused > 30
 
 
-def test_broken_images_are_refused_with_a_sentence() -> None:
-    with pytest.raises(ObservationError, match="encoding 'nv99' is unknown; known"):
+def test_broken_images_are_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv_bridge", None)  # as where it is not installed
+    with pytest.raises(ObservationError, match=r"encoding 'nv99' is unknown; known: \[.*'yuyv'\]"):
         images.image_from_msg(raw("nv99", PICTURE))
     short = raw("rgb8", PICTURE)
     short.data = short.data[:20]

@@ -39,7 +39,15 @@ _EIGHT_BIT: dict[str, tuple[int, int | None]] = {
     "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
     "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
 }
-_SIXTEEN_BIT = ("mono16",)
+# The same layouts with two bytes per channel, of which the higher one is kept.
+_SIXTEEN_BIT = {
+    "mono16": "mono8",
+    "rgb16": "rgb8",
+    "bgr16": "bgr8",
+    "rgba16": "rgba8",
+    "bgra16": "bgra8",
+    **{f"bayer_{pattern}16": f"bayer_{pattern}8" for pattern in ("rggb", "bggr", "gbrg", "grbg")},
+}
 # encoding -> (type, metres per unit)
 _DEPTH: dict[str, tuple[str, float]] = {
     "16UC1": ("u2", 0.001),
@@ -56,13 +64,14 @@ def image_from_msg(msg: Image | CompressedImage) -> Pixels:
     """
     if isinstance(msg, CompressedImage):
         return _decode_compressed(msg)
-    if msg.encoding in _SIXTEEN_BIT:
-        gray = (_rows(msg, "u2", 1) // 256).astype(np.uint8)
-        return _contiguous(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB))
-    if msg.encoding not in _EIGHT_BIT:
+    layout = _SIXTEEN_BIT.get(msg.encoding, msg.encoding)
+    if layout not in _EIGHT_BIT:
         return _decode_with_cv_bridge(msg)
-    channels, conversion = _EIGHT_BIT[msg.encoding]
-    rows = _rows(msg, "u1", channels)
+    channels, conversion = _EIGHT_BIT[layout]
+    if layout == msg.encoding:
+        rows = _rows(msg, "u1", channels)
+    else:
+        rows = (_rows(msg, "u2", channels) // 256).astype(np.uint8)
     if conversion is None:
         return np.ascontiguousarray(rows)
     return _contiguous(cv2.cvtColor(np.ascontiguousarray(rows), conversion))
@@ -113,6 +122,22 @@ def compressed_msg(
     )
 
 
+def middle(rows: int, columns: int, height: int, width: int) -> tuple[int, int, int, int]:
+    """Return (top, left, rows, columns) of the largest middle part with the aspect of a size."""
+    wide = min(columns, round(rows * width / height))
+    high = min(rows, round(columns * height / width))
+    return (rows - high) // 2, (columns - wide) // 2, high, wide
+
+
+def fit(picture: Pixels, height: int, width: int) -> Pixels:
+    """Return the middle of a picture with another aspect, resized to (height, width, 3)."""
+    top, left, high, wide = middle(*picture.shape[:2], height, width)
+    part = picture[top : top + high, left : left + wide]
+    if part.shape[:2] == (height, width):
+        return np.ascontiguousarray(part)
+    return _contiguous(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA))
+
+
 def _bytes(pixels: Pixels) -> array[int]:
     # Assigning `bytes` makes rclpy check each byte: 56 ms for a VGA picture, against 0.2 ms.
     data = array("B")
@@ -152,7 +177,8 @@ def _decode_with_cv_bridge(msg: Image) -> Pixels:
     convert = _cv_bridge()
     if convert is None:
         raise ObservationError(
-            f"image encoding '{msg.encoding}' is unknown; known: {sorted(_EIGHT_BIT)} and mono16. "
+            f"image encoding '{msg.encoding}' is unknown; known: "
+            f"{sorted([*_EIGHT_BIT, *_SIXTEEN_BIT])}. "
             "With cv_bridge installed its encodings are known too."
         )
     try:
