@@ -65,6 +65,7 @@ def explore(
     return tally
 
 
+@pytest.mark.once
 @pytest.mark.timeout(1800)
 def test_no_weather_breaks_a_promise(
     make_rig: Callable[..., Any], contract: Contract, capsys: pytest.CaptureFixture[str]

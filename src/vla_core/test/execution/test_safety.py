@@ -50,10 +50,19 @@ def test_a_chunk_with_two_usable_rows_is_too_late(moving: Any) -> None:
     request = pending(moving)
     moving.run(0.2)
     late = moving.chunk(moving.now_ns - 1440 * MS)
-    plan = moving.executor._pilot.plan
-    object.__setattr__(plan, "observed_ns", 0)  # else it is refused as stale
+    moving.executor._pilot.observed_ns = 0  # else it is refused as stale
     moving.deliver(request, chunk=late)
     assert "rows are past" in moving.refusals[-1]
+
+
+def test_an_older_observation_is_not_played_after_a_plan_that_has_ended(moving: Any) -> None:
+    seen_ns = moving.executor._pilot.plan.observed_ns
+    pending(moving)
+    moving.run(3.0)  # the plan runs out, the robot brakes and holds
+    assert moving.executor._pilot.plan is None
+    request = pending(moving)
+    moving.deliver(request, start_ns=seen_ns - 100 * MS)
+    assert "stale" in moving.refusals[-1]
 
 
 def test_an_older_observation_never_replaces_a_newer_one(moving: Any) -> None:

@@ -26,7 +26,7 @@ class Place:
     now_ns: int
     next_ns: int  # target time of the next tick
     rest_since_ns: int | None  # at rest since then; None: moving
-    observed_ns: int | None  # observation of the plan in force; None: no plan
+    observed_ns: int | None  # newest observation played in this epoch; None: none yet
     has_plan: bool
     near: NDArray[np.float64]  # (A,) what is asked of the robot at the next tick
     plan_ns: Callable[[int], int]  # real time to the plan's time, see `pace.Pace`
@@ -117,7 +117,7 @@ def _start(chunk: ActionChunk, place: Place) -> tuple[int, int]:
     if place.observed_ns is not None and chunk.start_ns < place.observed_ns:
         raise ChunkError(
             f"chunk is stale: its observation is {(place.observed_ns - chunk.start_ns) / 1e9:.3f}"
-            " s older than that of the plan in force"
+            " s older than that of the newest plan"
         )
     if not place.has_plan:
         if place.rest_since_ns is None or chunk.start_ns < place.rest_since_ns:

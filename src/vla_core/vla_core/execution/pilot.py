@@ -49,6 +49,7 @@ class Pilot:
         self.smoothness = SmoothnessMeter(self._columns, self._step_ns)
         self.pace = Pace(self._columns)
         self.plan: Plan | None = None
+        self.observed_ns: int | None = None  # newest observation that was ever a plan's
         self._is_plan_new = False
         self._failures_in_a_row = 0
         self.is_corrected = False  # whether a residual was there for the newest point
@@ -68,7 +69,7 @@ class Pilot:
             now_ns=now_ns,
             next_ns=next_ns,
             rest_since_ns=self.limiter.rest_ns if rests else None,
-            observed_ns=None if self.plan is None else self.plan.observed_ns,
+            observed_ns=self.observed_ns,
             has_plan=self.plan is not None,
             near=self._asked(next_ns),
             plan_ns=self.pace.plan_ns,
@@ -106,6 +107,7 @@ class Pilot:
                 raise Quarrel(quarrel)
             self.smoothness.joined(seam)
         self.plan = plan.joined(join_named(task.execution.join)(seam))
+        self.observed_ns = plan.observed_ns
         self._is_plan_new = True
 
     def follow(self, plan: Plan, correction: Correction | None, now_ns: int) -> tuple[str, ...]:

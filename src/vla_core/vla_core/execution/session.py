@@ -116,6 +116,7 @@ class Session:
     def next_epoch(self) -> None:
         """Drop whatever is still on its way."""
         self.epoch = self.epoch.next()
+        self.pilot.observed_ns = None
         if self.trigger is not None:
             self.trigger.in_flight = None
 
