@@ -131,7 +131,8 @@ def middle(rows: int, columns: int, height: int, width: int) -> tuple[int, int, 
 
 def fit(picture: Pixels, height: int, width: int) -> Pixels:
     """Return the middle of a picture with another aspect, resized to (height, width, 3)."""
-    top, left, high, wide = middle(*picture.shape[:2], height, width)
+    rows, columns = picture.shape[:2]
+    top, left, high, wide = middle(rows, columns, height, width)
     part = picture[top : top + high, left : left + wide]
     if part.shape[:2] == (height, width):
         return np.ascontiguousarray(part)

@@ -1,0 +1,1 @@
+"""USB cameras, video files and folders of pictures as a contract's image streams."""
