@@ -8,6 +8,7 @@ import pytest
 
 from vla_bringup.executables import parameter_file
 from vla_bringup.graph import Graph, Options, describe, policies_for, robots
+from vla_core.contract import load_contract
 from vla_core.errors import ConfigurationError, MismatchError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,6 +38,20 @@ def two_robots(tmp_path: Path) -> Path:
 def test_has_the_nodes_of_the_picture() -> None:
     names = [process.name for process in so101().processes]
     assert names == ["bridge", "policy", "executor", "router", "supervisor"]
+
+
+@pytest.mark.parametrize(
+    ("robot", "backend", "policy"),
+    [("so101", "real", "demo"), ("so101", "teleoperation", "demo"), ("go2_arm", "real", "patrol")],
+)
+def test_real_robots_have_a_camera_for_each_image_stream(
+    robot: str, backend: str, policy: str
+) -> None:
+    graph = describe(robot, backend, policy, ROOT)
+    cameras = [process for process in graph.processes if process.executable == "camera_node"]
+    assert {str(camera.parameters.get("stream", "front")) for camera in cameras} == {
+        *load_contract(graph.contract_files).observation.images
+    }
 
 
 def test_the_robot_is_activated_first_and_what_commands_it_last() -> None:
