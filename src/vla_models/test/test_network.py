@@ -65,7 +65,7 @@ def test_the_latent_is_read_from_the_actions_in_training_only() -> None:
     torch.testing.assert_close(first.actions, second.actions)
     parts = losses(
         trained, actions, torch.ones(2, 5, dtype=torch.bool), torch.zeros(2, 4),
-        auxiliary_weight=0.0,
+        torch.zeros(2, 2, 0, 2), auxiliary_weight=0.0,
     )  # fmt: skip
     torch.testing.assert_close(parts.total, parts.action + 10 * parts.divergence)
 

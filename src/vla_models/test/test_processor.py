@@ -45,7 +45,7 @@ def test_live_and_training_see_the_same_sample() -> None:
     joints = live.state["joints"].astype(np.float32)[None]
     recorded = Episode(
         live.instruction, images, joints, demonstration.targets, demonstration.valid,
-        demonstration.objects,
+        demonstration.objects, demonstration.pixels,
     )  # fmt: skip
     batch = Dataset([recorded], config).batch(np.random.default_rng(0), 1, statistics)
     sample = Processor(config, statistics).encode(live)

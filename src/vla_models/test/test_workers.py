@@ -33,7 +33,10 @@ def is_running(pid: int) -> bool:
 
 
 def test_a_recording_process_ends_with_a_training_that_was_killed() -> None:
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, env=environment
+    )
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     try:
