@@ -5,6 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from rclpy.action import (
+    get_action_client_names_and_types_by_node,
+    get_action_server_names_and_types_by_node,
+)
 from rclpy.node import Node
 
 # What rclpy adds to every node by itself.
@@ -35,7 +39,11 @@ def interfaces(node: Node) -> set[str]:
     names += [service.srv_name for service in node.services]
     names += [client.srv_name for client in node.clients]
     # An action is a waitable, which tells its name only through the graph.
-    names += [name for name, _ in node.get_topic_names_and_types() if "/_action/" in name]
+    for of_node in (
+        get_action_client_names_and_types_by_node,
+        get_action_server_names_and_types_by_node,
+    ):
+        names += [name for name, _ in of_node(node, node.get_name(), node.get_namespace())]
     return {_relative(node, name) for name in names} - _OF_RCLPY
 
 
@@ -47,7 +55,6 @@ def undocumented(node: Node, parameters: type, readme: Path, own: set[str]) -> l
 
 
 def _relative(node: Node, name: str) -> str:
-    name = name.split("/_action/")[0]
     space = node.get_namespace().rstrip("/") + "/"
     if name in _OF_RCLPY or name == "/diagnostics":
         return name
