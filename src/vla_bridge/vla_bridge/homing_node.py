@@ -82,7 +82,7 @@ class HomingNode(Node):
             "slow": self._go_straight,
             "moveit": self._go_with_moveit,
         }
-        self._thread: threading.Thread | None = None
+        self._is_homing = False
         self._cancelled = threading.Event()
         self._bridge_says = ""
         self._executor_runs_s = -np.inf  # when it last said so
@@ -105,8 +105,8 @@ class HomingNode(Node):
             response.success, response.message = False, str(error)
             return response
         self._cancelled.clear()
-        self._thread = threading.Thread(target=self._run, name="homing", daemon=True)
-        self._thread.start()
+        self._is_homing = True
+        threading.Thread(target=self._run, name="homing", daemon=True).start()
         response.success = True
         response.message = f"homing with method '{self.params.method}'; see ~/state"
         return response
@@ -117,7 +117,7 @@ class HomingNode(Node):
         return response
 
     def _check(self) -> None:
-        if self._thread is not None and self._thread.is_alive():
+        if self._is_homing:
             raise NotReadyError("homing already")
         self._check_method(self.params)
         if self._bridge_says.startswith("stopped"):
@@ -141,17 +141,21 @@ class HomingNode(Node):
 
     def _run(self) -> None:
         self._tell(f"homing with method '{self.params.method}'")
+        outcome = "failed: see the log"
         try:
             if self.params.check_validity:
                 self._check_validity()
             self.methods[self.params.method](self.measured())
             self._wait_for_home()
-            self._tell("home")
+            outcome = "home"
         except VlaError as error:
-            self._tell(f"failed: {error}")
+            outcome = f"failed: {error}"
         finally:
             if not self._bridge_says.startswith("stopped"):
                 self._select_quietly(POLICY)
+            # Who hears the outcome may ask again at once.
+            self._is_homing = False
+            self._tell(outcome)
 
     def _go_straight(self, measured: Floats) -> None:
         self.follow(straight(measured, self.home, self.columns, self.params.share))

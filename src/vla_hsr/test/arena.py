@@ -78,11 +78,15 @@ class Arena:
     def recover(self) -> None:
         """Reset executor and bridge, and go on with a task until arm and base move."""
         self.until(self.is_reset, 60.0, "executor and bridge could not be reset")
-        moving = (ExecutorState.MODE_IDLE, ExecutorState.MODE_RUNNING)
-        self.until(lambda: self.state.mode in moving, 60.0, "neither idle nor running")
-        if self.state.mode == ExecutorState.MODE_IDLE:
-            self.client.start_task("sway", time_limit_s=120.0)
+        self.until(self.is_running, 60.0, "no task runs")
         self.until_moving()
+
+    def is_running(self) -> bool:
+        """Start a task where none runs; return whether one does."""
+        if self.state.mode == ExecutorState.MODE_IDLE:
+            with contextlib.suppress(VlaError):  # not yet, or the last one is just ending
+                self.client.start_task("sway", time_limit_s=120.0)
+        return self.state.mode == ExecutorState.MODE_RUNNING
 
     def is_reset(self) -> bool:
         """Reset executor and bridge; return whether both did."""
