@@ -245,7 +245,7 @@ def test_a_restarted_executor_gets_the_task_again(desk: Desk) -> None:
     desk.world.until(lambda: desk.node._running.boot_id == 1, "the executor is known")
     desk.boot_id, desk.mode = 2, ExecutorState.MODE_INACTIVE
     desk.world.until(
-        lambda: desk.node._executor_state.epoch.boot_id == 2, "the restart is noticed"
+        lambda: desk.node._executor.state.epoch.boot_id == 2, "the restart is noticed"
     )
     assert len(desk.goals) == 1
     desk.mode = ExecutorState.MODE_IDLE

@@ -10,36 +10,30 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.action import ActionClient, ActionServer, CancelResponse
-from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
-from std_srvs.srv import Trigger
 
 from vla_core.contract import load_policy_config
 from vla_core.errors import ConfigurationError, VlaError
-from vla_interfaces.action import ExecuteTask, RunTask
-from vla_interfaces.msg import EmergencyStop, ExecutorState, Route, TaskLease
+from vla_interfaces.action import RunTask
+from vla_interfaces.msg import Route, TaskLease
 from vla_interfaces.srv import JudgeTask, ReportOutcome
 from vla_ros import qos
 from vla_ros.diagnostics import OK, WARN, Diagnostics, Report
 from vla_ros.parameters import declare, param
-from vla_ros.quick import QuickGroup
 from vla_ros.run import run_node
 from vla_ros.stamps import header, now_ns
+from vla_router.deadlines import Deadlines
+from vla_router.executor_link import ExecutorLink
 from vla_router.running import Result, Running
+from vla_router.stop_and_reset import StopAndReset
 
 LEASE_PERIOD_S = 0.2
 # Longest wait for the robot to come to rest after a task; the result is sent then in any case.
 REST_WITHIN_S = 5.0
-# An executor that is silent for longer is lost: its state comes at 10 Hz.
-SILENCE_S = 1.0
-# DDS may lose a request to a server that it has discovered only just now. The executor takes the
-# same task again as the same task.
-ANSWER_WITHIN_S = 1.0
-# Longest wait for the resets of executor and bridge.
-RESET_WITHIN_S = 2.0
+JUDGE_WITHIN_S = 2.0
 REMEMBERED = 100
 
 
@@ -67,39 +61,22 @@ class RouterNode(Node):
         if not names:
             raise ConfigurationError("parameter 'policy_files': expected at least one file")
         self._names = names
-        self._began_s = time.monotonic()
         self._running: Running | None = None
         self._handle: Any = None  # of run_task
         self._result: Future | None = None
-        self._execution: Any = None  # goal handle at the executor
-        self._attempt: Future | None = None  # the newest goal sent to it
-        self._attempt_s = math.nan  # steady
-        self._executor_state: ExecutorState | None = None
-        self._heard_s = -math.inf  # steady
-        self._lost_since_s = math.nan
         self._judging: Future | None = None
         self._finished: OrderedDict[str, str] = OrderedDict()  # task id -> policy
-        self._deadlines: list[tuple[float, Future]] = []
+        self._deadlines = Deadlines()
+        self._executor = ExecutorLink(self, self._params.executor_within_s, self._finish)
 
         self._lease = self.create_publisher(TaskLease, "task_lease", qos.COMMAND)
         self._route = self.create_publisher(Route, "route", qos.STATE)
-        self._emergency_stop = self.create_publisher(EmergencyStop, "emergency_stop", qos.EVENT)
-        self._execute = ActionClient(self, ExecuteTask, "executor/execute_task")
-        self._resets = [
-            self.create_client(Trigger, f"{it}/reset") for it in ("executor", "bridge")
-        ]
         judge = self._params.judge_service
         self._judge = self.create_client(JudgeTask, judge) if judge else None
         self._diagnostics = Diagnostics(self)
         self._diagnostics.add("task", self._report)
 
-        self.create_subscription(
-            ExecutorState, "executor/state", self._on_state, qos.EVENT, callback_group=QuickGroup()
-        )
-        self.create_service(Trigger, "stop", self._on_stop)
-        # A coroutine keeps its group busy while it awaits, and would not hear the answers.
-        own = ReentrantCallbackGroup()
-        self.create_service(Trigger, "reset", self._on_reset, callback_group=own)
+        StopAndReset(self, self._deadlines)
         self.create_service(ReportOutcome, "report_outcome", self._on_report)
         self._server = ActionServer(
             self,
@@ -115,7 +92,7 @@ class RouterNode(Node):
     def destroy_node(self) -> None:
         # rclpy does not, and they would keep the node alive.
         self._server.destroy()
-        self._execute.destroy()
+        self._executor.destroy()
         super().destroy_node()
 
     # A task begins.
@@ -133,7 +110,7 @@ class RouterNode(Node):
             f"task {running.task_id}: '{running.instruction}' by policy '{running.policy}'"
         )
         self._renew_lease(running)
-        self._send_goal(running)
+        self._executor.begin(running)
         return await result
 
     def _accepted(self, goal: RunTask.Goal) -> Running:
@@ -153,7 +130,7 @@ class RouterNode(Node):
                 f"task {self._running.task_id} ('{self._running.instruction}') is running: "
                 "cancel it first"
             )
-        if not self._execute.server_is_ready() and not self._is_young():
+        if not self._executor.is_there:
             raise VlaError("the executor is not there: is its node running?")
         policy = goal.policy or self._names[0]
         self._tell_route(goal, policy)
@@ -178,105 +155,10 @@ class RouterNode(Node):
             )
         )
 
-    # The executor's part of it.
-
-    def _send_goal(self, running: Running) -> None:
-        self._execution, self._lost_since_s = None, math.nan
-        state = self._executor_state
-        running.boot_id = state.epoch.boot_id if state else 0
-        self._heard_s = time.monotonic()
-        goal = ExecuteTask.Goal(
-            task_id=running.task_id, instruction=running.instruction, policy=running.policy
-        )
-        future = self._attempt = self._execute.send_goal_async(
-            goal, feedback_callback=lambda msg: self._on_feedback(running, msg.feedback)
-        )
-        self._attempt_s = time.monotonic()
-        future.add_done_callback(lambda done: self._on_goal(running, done))
-
-    def _on_goal(self, running: Running, attempt: Any) -> None:
-        is_newest = attempt is self._attempt
-        if running is not self._running or not is_newest:
-            return
-        execution = attempt.result()
-        if execution is None or not execution.accepted:
-            running.end(Result.ENDED_REFUSED, "the executor did not accept the task")
-            self._finish()
-            return
-        self._execution = execution
-        execution.get_result_async().add_done_callback(
-            lambda done: self._on_result(running, execution, done.result())
-        )
-        if running.ending is not None:
-            execution.cancel_goal_async()
-
-    def _on_feedback(self, running: Running, feedback: ExecuteTask.Feedback) -> None:
-        running.mode, running.reason = feedback.mode, feedback.reason
-        running.chunks = feedback.chunks
-
-    def _on_result(self, running: Running, execution: Any, response: Any) -> None:
-        if running is not self._running or execution is not self._execution:
-            return
-        if response.result.ended == Result.ENDED_REFUSED and self._is_returning(running):
-            self.get_logger().info(f"not yet: {response.result.message}")
-            self._execution = None  # asked again after ANSWER_WITHIN_S
-            return
-        # Only the executor's own ends count here; that it was canceled, we know.
-        running.end(response.result.ended, response.result.message)
-        self._finish()
-
-    def _on_state(self, msg: ExecutorState) -> None:
-        self._executor_state = msg
-        self._heard_s = time.monotonic()
-
-    def _watch_executor(self, running: Running) -> None:
-        """Hand the task to a restarted executor; end it if none comes back."""
-        state = self._executor_state
-        restarted = state is not None and running.boot_id not in (0, state.epoch.boot_id)
-        # DDS notices a killed process only after its lease of 10 s or more.
-        silent = time.monotonic() - self._heard_s > SILENCE_S
-        if not silent and not restarted:
-            if self._execution is None and time.monotonic() - self._attempt_s > ANSWER_WITHIN_S:
-                self.get_logger().warning("the executor did not answer; asking it again")
-                self._send_goal(running)
-            self._lost_since_s = math.nan
-            if running.boot_id == 0 and state is not None:
-                running.boot_id = state.epoch.boot_id
-            return
-        if math.isnan(self._lost_since_s):
-            self._lost_since_s = time.monotonic()
-            why = "has been restarted" if restarted else f"is silent for {SILENCE_S:g} s"
-            self.get_logger().warning(f"the executor {why}; waiting for it")
-        if running.ending is not None:
-            self._finish()
-        elif restarted and self._is_ready_for_task(state):
-            self.get_logger().info("the executor is back; it gets the task again")
-            running.restarted(time.monotonic())
-            self._send_goal(running)
-        elif time.monotonic() - self._lost_since_s > self._params.executor_within_s:
-            running.end(Result.ENDED_FAILED, "the executor is lost and did not come back")
-            self._finish()
-
-    def _is_returning(self, running: Running) -> bool:
-        """Return whether a started executor may still be finding its surroundings."""
-        is_new = time.monotonic() - running.restarted_s < self._params.executor_within_s
-        return running.ending is None and (is_new or self._is_young())
-
-    def _is_young(self) -> bool:
-        """Return whether all nodes may have been started a moment ago, with this one."""
-        return time.monotonic() - self._began_s < self._params.executor_within_s
-
-    def _is_ready_for_task(self, state: ExecutorState | None) -> bool:
-        return (
-            state is not None
-            and state.mode == ExecutorState.MODE_IDLE
-            and self._execute.server_is_ready()
-        )
-
     # Each 0.2 s.
 
     def _step(self) -> None:
-        self._enforce_deadlines()
+        self._deadlines.enforce()
         running = self._running
         if running is None:
             return
@@ -293,7 +175,7 @@ class RouterNode(Node):
             self.get_logger().error("the executor did not confirm the end; the lease ends")
             self._finish()
             return
-        self._watch_executor(running)
+        self._executor.watch()
 
     def _renew_lease(self, running: Running) -> None:
         self._lease.publish(TaskLease(header=header(now_ns(self)), task_id=running.task_id))
@@ -314,7 +196,7 @@ class RouterNode(Node):
             return
         self._judging = self._judge.call_async(JudgeTask.Request(instruction=running.instruction))
         self._judging.add_done_callback(lambda done: self._on_verdict(running, done.result()))
-        self._within(RESET_WITHIN_S, self._judging)
+        self._deadlines.add(JUDGE_WITHIN_S, self._judging)
 
     def _on_verdict(self, running: Running, verdict: JudgeTask.Response | None) -> None:
         self._judging = None
@@ -334,14 +216,13 @@ class RouterNode(Node):
 
     def _cancel_execution(self, running: Running) -> None:
         running.ending_since_s = time.monotonic()
-        if self._execution is not None:
-            self._execution.cancel_goal_async()
+        self._executor.cancel()
 
     def _finish(self) -> None:
         running, self._running = self._running, None
         if running is None or running.ending is None or self._result is None:
             return
-        self._execution = None
+        self._executor.forget()
         ending = running.ending
         if self._handle.is_cancel_requested:
             self._handle.canceled()
@@ -366,8 +247,6 @@ class RouterNode(Node):
         while len(self._finished) > REMEMBERED:
             self._finished.popitem(last=False)
 
-    # Services for people.
-
     def _on_report(
         self, request: ReportOutcome.Request, response: ReportOutcome.Response
     ) -> ReportOutcome.Response:
@@ -383,49 +262,6 @@ class RouterNode(Node):
         response.accepted, response.message = True, f"noted: {word}"
         return response
 
-    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._emergency_stop.publish(
-            EmergencyStop(
-                header=header(now_ns(self)),
-                source="operator",
-                reason="the stop service was called",
-            )
-        )
-        self.get_logger().error("stop")
-        response.success, response.message = True, "stop sent; call reset to go on"
-        return response
-
-    async def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        # Awaited as a coroutine, with a deadline: nothing else waits meanwhile.
-        calls = {
-            client.srv_name: client.call_async(Trigger.Request())
-            for client in self._resets
-            if client.service_is_ready()
-        }
-        missing = [c.srv_name for c in self._resets if c.srv_name not in calls]
-        for name, call in calls.items():
-            self._within(RESET_WITHIN_S, call)
-            answer = await call
-            if answer is None or not answer.success:
-                missing.append(f"{name}: {answer.message}" if answer else name)
-        response.success = not missing
-        response.message = (
-            f"no reset from {missing}" if missing else "executor and bridge are reset"
-        )
-        return response
-
-    def _within(self, seconds: float, future: Future) -> None:
-        """Give a future its deadline: it is cancelled (result None) when the time is up."""
-        self._deadlines.append((time.monotonic() + seconds, future))
-
-    def _enforce_deadlines(self) -> None:
-        now = time.monotonic()
-        waiting = [(end, future) for end, future in self._deadlines if not future.done()]
-        for end, future in waiting:
-            if end < now:
-                future.set_result(None)
-        self._deadlines = [(end, future) for end, future in waiting if not future.done()]
-
     def _report(self) -> Report:
         running = self._running
         if running is None:
@@ -436,7 +272,7 @@ class RouterNode(Node):
             "elapsed_s": f"{running.elapsed_s(now_ns(self)):.1f}",
             "chunks": running.all_chunks,
         }
-        lost = not math.isnan(self._lost_since_s)
+        lost = self._executor.is_lost
         message = "the executor is lost" if lost else running.instruction
         return Report(WARN if lost else OK, message, values)
 
