@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from pathlib import Path
 
 import numpy as np
 
@@ -16,10 +13,15 @@ from vla_data.checker import time_to_rest
 from vla_data.checker.limits import Violation, check_limits
 from vla_data.recording import MODES, NS, RUNNING, Command, Recording
 
-BEGIN, END = "<!-- made by tests/system/test_faults.py -->", "<!-- end -->"
 HEAD = (
-    "| Fault | Reaction [s] | Mode, reason | At rest [s] | Largest step [rad] | Violations "
-    "| Ended at rest | Work resumed |\n|---|---|---|---|---|---|---|---|"
+    "Fault",
+    "Reaction [s]",
+    "Mode, reason",
+    "At rest [s]",
+    "Largest step [rad]",
+    "Violations",
+    "Ended at rest",
+    "Work resumed",
 )
 JUMP_NS = 100_000_000  # as the executor's: a larger step of the stamps is a clock that was set
 
@@ -46,10 +48,10 @@ class Row:
     step: float  # largest change of a commanded position from tick to tick [rad]
     violations: Sequence[Violation]
 
-    def line(self) -> str:
+    def cells(self) -> list[str]:
         """Return the row of the table."""
         at_rest = "not needed" if not self.fault.rest_ns else "no" if _nan(self.rest_s) else "yes"
-        cells = [
+        return [
             self.fault.name,
             _text(self.reaction_s),
             self.said,
@@ -59,7 +61,6 @@ class Row:
             at_rest,
             self.fault.resumed,
         ]
-        return f"| {' | '.join(cells)} |"
 
 
 def rows_of(recording: Recording, faults: Sequence[Fault]) -> list[Row]:
@@ -110,7 +111,7 @@ def _row(recording: Recording, fault: Fault, violations: Sequence[Violation]) ->
     return Row(
         fault,
         math.nan if wrong is None else (wrong.stamp_ns - fault.at_ns) / NS,
-        said.replace("|", "/"),
+        said,
         time_to_rest(seen, fault.at_ns) if fault.rest_ns else math.nan,
         _largest_step(recording, fault),
         [v for v in violations if fault.at_ns <= v.stamp_ns <= fault.until_ns],
@@ -130,17 +131,6 @@ def _largest_step(recording: Recording, fault: Fault) -> float:
                 steps = np.abs(np.diff(rows, axis=0)).max(axis=1)[onward]
                 largest = max([largest, *steps.tolist()])
     return largest
-
-
-def write_table(path: Path, rows: Sequence[Row]) -> None:
-    """Put the table into its page, between its marks."""
-    text = path.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    made = datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    where = f"Made {made} on {platform.machine()}, Python {platform.python_version()}."
-    table = "\n".join([HEAD, *(row.line() for row in rows)])
-    path.write_text(f"{before}{BEGIN}\n{where}\n\n{table}\n{END}{after}")
 
 
 def _nan(value: float) -> bool:

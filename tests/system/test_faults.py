@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import Fault, rows_of, write_table
+from faults import HEAD, Fault, rows_of
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rosgraph_msgs.msg import Clock
@@ -29,6 +29,7 @@ from vla_data.recording import Recording
 from vla_interfaces.msg import ActionChunk, EmergencyStop, ExecutorState, InferenceRequest
 from vla_ros import qos
 from vla_ros.stamps import duration_msg, time_msg, time_ns
+from vla_testing.tables import table, write_table
 
 INSTRUCTION = "put the red cube on the yellow pad"
 RUNNING, HOLDING = ExecutorState.MODE_RUNNING, ExecutorState.MODE_HOLDING
@@ -357,14 +358,15 @@ def test_no_fault_breaks_a_limit_and_the_table_says_the_rest(arena: Arena) -> No
     arena.world.runner.stop()
     rows = rows_of(Recording(arena.world.folder / "bag"), FAULTS)
     for row in rows:
-        print(row.line())
+        print(" / ".join(row.cells()))
     for row in rows:
         assert not row.violations, f"{row.fault.name}: {row.violations[0]}"
         assert not row.fault.rest_ns or row.rest_s == row.rest_s, f"{row.fault.name}: not at rest"
         assert row.fault.resumed != "no", row.fault.name
-    table = os.environ.get("VLA_FAULTS_TABLE")
-    if table:
-        write_table(ROOT / table, rows)
+    page = os.environ.get("VLA_FAULTS_TABLE")
+    if page:
+        text = table(HEAD, [row.cells() for row in rows])
+        write_table(ROOT / page, "tests/system/test_faults.py", text)
 
 
 def set_cameras(arena: Arena, publish: bool) -> None:

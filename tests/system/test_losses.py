@@ -19,6 +19,7 @@ from world import ROOT, World, world
 from vla_data.checker import check, time_to_rest
 from vla_data.recording import Recording, Series
 from vla_interfaces.msg import ExecutorState
+from vla_testing.tables import SafeStops
 
 INSTRUCTION = "put the red cube on the yellow pad"
 # The servos follow their targets about this much later (`vla_scenes.world`).
@@ -26,7 +27,9 @@ SERVO_LAG_S = 0.1
 CHUNK_S = 1.6  # of the expert
 # What -> simulated time, time to rest that is allowed [s], simulated time when it was at rest.
 EVENTS: dict[str, tuple[int, float, int]] = {}
+STOPS = SafeStops("tests/system/test_losses.py")
 RUNNING, HOLDING = ExecutorState.MODE_RUNNING, ExecutorState.MODE_HOLDING
+STOPPED = ExecutorState.MODE_STOPPED
 
 
 def configuration(folder: Path) -> Path:
@@ -51,6 +54,7 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         patch.setenv("PYTHONPATH", os.pathsep.join([here, os.environ.get("PYTHONPATH", "")]))
         with world(folder / "run", "watchful", configuration(folder)) as running:
             yield running
+    STOPS.write(ROOT)
 
 
 def comes_to_rest(arena: World, event: str, at_ns: int, plan_s: float) -> None:
@@ -100,16 +104,23 @@ def test_lost_cameras_are_named_and_the_task_goes_on_when_they_are_back(arena: W
     finishes(arena, handle)
 
 
+@pytest.mark.slow
+def test_a_stop_while_the_arm_moves_does_not_wait_for_the_plan(arena: World) -> None:
+    arena.begin(INSTRUCTION, 14)
+    at = arena.now_ns
+    arena.client.stop()
+    comes_to_rest(arena, "./vla stop", at, arena.deadline_s())
+    arena.until_mode(STOPPED, 5.0, "the executor did not stop")
+    arena.client.reset()
+
+
 def test_the_recording_shows_rest_in_time_and_no_limit_violated(arena: World) -> None:
-    assert set(EVENTS) == {"policy killed", "executor killed", "cameras lost"}
+    assert set(EVENTS) >= {"policy killed", "executor killed", "cameras lost"}
     arena.runner.stop()
     recording = Recording(arena.folder / "bag")
     joints = recording.series["joints"]
     for event, (at, allowed_s, until) in EVENTS.items():
-        rest_s = time_to_rest(stretch(joints, until), at)
-        said = f"{event}: at rest after {rest_s:.2f} s, allowed {allowed_s:.2f} s"
-        print(said)
-        assert rest_s <= allowed_s, said
+        STOPS.judge(event, "arm", time_to_rest(stretch(joints, until), at), allowed_s)
     # Late commands are what this is about; every other kind must not occur.
     assert not [str(v) for v in check(recording).violations if v.kind != "gap"]
 

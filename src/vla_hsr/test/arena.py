@@ -181,10 +181,12 @@ class Arena:
 
 
 @contextlib.contextmanager
-def arena(folder: Path, domain: int, **bridge: Any) -> Iterator[Arena]:
-    """Start backend mock with the swaying policy; ``bridge`` are parameters of the bridge."""
+def arena(
+    folder: Path, domain: int, policy: str = "hsr_sway", root: Path = ROOT, **bridge: Any
+) -> Iterator[Arena]:
+    """Start backend mock; ``bridge`` are parameters of the bridge."""
     os.environ["ROS_DOMAIN_ID"] = str(domain)
     options = Options(overrides={"bridge": bridge} if bridge else {})
-    graph = describe("hsr", "mock", "hsr_sway", ROOT, options)
+    graph = describe("hsr", "mock", policy, root, options)
     with running(graph, folder, print) as session:
         yield Arena(session, load_contract(graph.contract_files))

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
-from arena import Arena, arena
+from arena import ROOT, Arena, arena
 
 from vla_core.errors import VlaError
 from vla_interfaces.msg import ExecutorState
+from vla_testing.tables import SafeStops
 
 LAG_S = 0.4  # of the emulated servos and base down to what counts as rest, and a busy machine's
 STOPPED = ExecutorState.MODE_STOPPED
+STOPS = SafeStops("src/vla_hsr/test/test_mock.py")
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +34,7 @@ def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
     bridge = {"gripper_mode": "force", "stop_silence_s": 5.0}
     with arena(folder, os.getpid() % 100 + 1, **bridge) as running:
         yield running
+    STOPS.write(ROOT)
 
 
 def check_rest(robot: Arena, event: str, at_ns: int, also_s: float = 0.0) -> None:
@@ -39,9 +43,7 @@ def check_rest(robot: Arena, event: str, at_ns: int, also_s: float = 0.0) -> Non
     for part, output in (("arm", "arm"), ("base", "base")):
         deadline_s = robot.contract.outputs[output].deadline_s
         allowed = deadline_s + robot.braking_s(output) + LAG_S + also_s
-        said = f"{event}: {part} at rest after {rest[part]:.2f} s, allowed {allowed:.2f} s"
-        print(said)
-        assert rest[part] <= allowed, said
+        STOPS.judge(event, part, rest[part], allowed)
 
 
 def test_every_column_arrives_in_the_vendors_type_and_range(robot: Arena) -> None:
@@ -92,9 +94,10 @@ def test_homing_is_refused_while_a_task_runs_and_else_ends_at_the_home_pose(
     robot.recover()
     with pytest.raises(VlaError, match="a task is running"):
         robot.home(method)
+    at = time.time_ns()
     robot.client.stop()
+    check_rest(robot, "./vla stop", at)
     robot.until(lambda: robot.state.mode == STOPPED, 5.0, "not stopped")
-    robot.rest_after(0)
     with pytest.raises(VlaError, match="the bridge is stopped"):
         robot.home(method)
     robot.until(robot.is_reset, 20.0, "not reset")

@@ -47,6 +47,7 @@ class EmulatorParams:
     silent: bool = param(False, "Tell no state", live=True)
     frozen: bool = param(False, "Tell the same state again and again", live=True)
     mute: bool = param(False, "Answer no request", live=True)
+    blind: bool = param(False, "Send no pictures", live=True)
     lost_stops: int = param(0, "So many StopMove requests get lost", 0, 1000, live=True)
 
 
@@ -169,6 +170,8 @@ class EmulatorNode(Node):
         self._low.publish(msg)
 
     def _on_frame(self) -> None:
+        if self.params.blind:
+            return
         frames = self._camera.next_frames()
         msg = Go2FrontVideoData(time_frame=time.monotonic_ns())
         msg.video360p, msg.video180p = frames

@@ -47,7 +47,7 @@ class EmulatorNode(Node):
     def __init__(self, **options: Any) -> None:
         super().__init__("emulator", **options)
         self._prefix = self.declare_parameter("prefix", "/").value
-        self._pictures = self.declare_parameter("pictures", True).value
+        self.declare_parameter("pictures", True)  # may change while it runs: cameras get lost
         self.joints, self.base = Joints(START), Base()
         self.controllers = {
             name: TrajectoryController(joints, [self.joints.position[j] for j in joints])
@@ -211,7 +211,7 @@ class EmulatorNode(Node):
         if self._ticks % STOP_TICKS == 0:
             for key, publisher in self._buttons.items():
                 publisher.publish(Bool(data=self._pressed[key]))
-        if self._pictures and self._ticks % PICTURE_TICKS == 0:
+        if self._ticks % PICTURE_TICKS == 0 and self.get_parameter("pictures").value:
             for key, publisher in self._cameras.items():
                 if publisher.get_subscription_count():
                     message = CompressedImage(format="rgb8; jpeg compressed bgr8")
