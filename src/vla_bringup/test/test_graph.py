@@ -117,6 +117,13 @@ def test_an_unknown_backend_lists_the_known_ones() -> None:
         describe("so101", "dream", "expert", ROOT)
 
 
+def test_a_backend_may_have_a_usual_policy_and_else_one_must_be_named() -> None:
+    assert describe("hsr", "sim", "", ROOT).policy == "hsr_expert"
+    assert describe("so101", "sim", "", ROOT).policy == "demo"
+    with pytest.raises(ConfigurationError, match=r"no usual policy.*hsr_airoa"):
+        describe("hsr", "real", "", ROOT)
+
+
 def test_an_unknown_policy_lists_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match=r"unknown policy 'nobody'.*demo.*expert"):
         describe("so101", "sim", "nobody", ROOT)

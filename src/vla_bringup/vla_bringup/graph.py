@@ -81,6 +81,8 @@ def describe(
 ) -> Graph:
     """Return the graph for one robot; nothing is started.
 
+    An empty ``policy`` means the one that the backend usually runs.
+
     Raises:
         ConfigurationError: unknown robot, backend or policy (the sentence lists the known ones),
             or a file that is wrong.
@@ -89,6 +91,7 @@ def describe(
     options = options or Options()
     folder = root / "config" / "robots" / _known("robot", robot, robots(root), root)
     behind = _backend(folder, robot, backend)
+    policy = policy or _usual_policy(behind, robot, backend, root)
     policy_file = root / "config" / "policies" / f"{policy}.yaml"
     _known("policy", policy, policies(root), root)
     config = load_policy_config(policy_file)
@@ -294,6 +297,15 @@ def _backend(folder: Path, robot: str, backend: str) -> Mapping[str, Any]:
             f"Described in {folder / 'backends.yaml'}: {sorted(known)}."
         )
     return known[backend]
+
+
+def _usual_policy(behind: Mapping[str, Any], robot: str, backend: str, root: Path) -> str:
+    if "policy" not in behind:
+        raise ConfigurationError(
+            f"robot '{robot}' with backend '{backend}' has no usual policy. "
+            f"Choose one of {policies_for(root, robot)}."
+        )
+    return str(behind["policy"])
 
 
 def _robot_of(root: Path, policy: str) -> str:

@@ -23,7 +23,9 @@ def add_graph(parser: argparse.ArgumentParser) -> None:
     """Add what chooses a graph: robot, backend, policy, and options of a start."""
     parser.add_argument("--robot", default="so101", help="folder in config/robots")
     parser.add_argument("--backend", default="sim", help="what is behind the topics")
-    parser.add_argument("--policy", default="demo", help="file in config/policies")
+    parser.add_argument(
+        "--policy", default="", help="file in config/policies; default: the backend's usual one"
+    )
     parser.add_argument(
         "--uri", default="", help="where the policy is, instead of what its file says"
     )
