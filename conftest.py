@@ -51,8 +51,8 @@ def _reason_to_leave_out(config: pytest.Config, item: pytest.Item) -> str | None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    # `launch_ros`, not `launch`: our own top-level folder answers to that name.
-    if item.get_closest_marker("launch") and importlib.util.find_spec("launch_ros") is None:
+    # Not `launch`: launch_pytest takes that marker for its own, our top-level folder that module.
+    if item.get_closest_marker("ros_launch") and importlib.util.find_spec("launch_ros") is None:
         pytest.skip("no `launch` here: it comes with a ROS installation, not from PyPI")
 
 

@@ -25,6 +25,7 @@ class Family:
         environment = {**os.environ, MARK: self.mark, "ROS_DOMAIN_ID": str(domain)}
         self.process = subprocess.Popen(
             program,
+            stdin=subprocess.DEVNULL,  # no terminal, whose Ctrl-C would reach all at once
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -61,11 +62,13 @@ class Family:
                     found.append(f"{folder.name} {' '.join(words)}")
         return found
 
-    def end(self, number: int = signal.SIGINT, within_s: float = 20.0) -> int:
-        """Send a signal, wait for the end, and assert that nobody is left."""
+    def end(
+        self, number: int = signal.SIGINT, within_s: float = 20.0, others_s: float = 5.0
+    ) -> int:
+        """Send a signal, wait for the end and then for the others', and return the exit code."""
         self.process.send_signal(number)
         code = self.process.wait(within_s)
-        self.until(lambda: not self.members(), 5.0, f"left behind: {self.members()}")
+        self.until(lambda: not self.members(), others_s, f"left behind: {self.members()}")
         return code
 
     def _read(self) -> None:
