@@ -18,6 +18,7 @@ setup(
         "console_scripts": [
             "bridge_node = vla_bridge.bridge_node:main",
             "homing_node = vla_bridge.homing_node:main",
+            "simulator_node = vla_bridge.simulator_node:main",
         ]
     },
 )

@@ -1,17 +1,18 @@
-"""What controllers of ros2_control are sent: trajectories that start now, repeated twists."""
+"""What a robot's controllers are sent: trajectories that start now, repeated values."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import numpy as np
 from rclpy.publisher import Publisher
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_bridge.bridge import Floats
 from vla_bridge.channels import Channel
 from vla_core.types import NS_PER_S
-from vla_ros.joints import trajectory_arrays, trajectory_msg, twist_msg
+from vla_ros.joints import joint_state_msg, trajectory_arrays, trajectory_msg, twist_msg
 from vla_ros.stamps import time_ns
 
 # Zeros are repeated for this long after a stop, then the topic is left to others (twist_mux).
@@ -56,5 +57,23 @@ def repeated_twist(channel: Channel, publisher: Publisher) -> Callable[[Floats, 
             zeros_since_ns = now
         if zeros_since_ns is None or now - zeros_since_ns < ZEROS_FOR_S * NS_PER_S:
             publisher.publish(twist_msg(channel.output.fields, values))
+
+    return write
+
+
+def repeated_joint_state(
+    channel: Channel, publisher: Publisher, now_ns: Callable[[], int], named: Mapping[str, str]
+) -> Callable[[Floats, Floats], None]:
+    """Return a `write` that repeats where to go by name; ``named``: column -> the robot's joint.
+
+    Positions only: a receiver that drives to both would add up a velocity that goes on for ever
+    if this process dies.
+    """
+    joints = [named.get(column, column) for column in channel.output.columns]
+
+    def write(positions: Floats, velocities: Floats) -> None:
+        values = positions[channel.index]
+        if np.isfinite(values).all():
+            publisher.publish(joint_state_msg(now_ns(), joints, values))
 
     return write
