@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from vla_bringup import graph, paths
-from vla_bringup.executables import find
+from vla_bringup.executables import find, is_ours
 from vla_core.contract import load_contract, load_policy_config
 from vla_core.errors import VlaError
 
@@ -62,6 +62,7 @@ def executables() -> Iterator[Finding]:
     """Every node that the graphs of all robots start is installed."""
     root = paths.root()
     missing = {}
+    absent: set[str] = set()  # of others, for backends that not every machine has
     count = 0
     for robot in graph.robots(root):
         for backend in graph.backends(root, robot):
@@ -71,8 +72,12 @@ def executables() -> Iterator[Finding]:
                     try:
                         find(process.package, process.executable)
                     except VlaError as error:
-                        missing[f"{process.package}/{process.executable}"] = str(error)
-    text = f"{count} executables found" if not missing else "; ".join(missing.values())
+                        if is_ours(process.package):
+                            missing[f"{process.package}/{process.executable}"] = str(error)
+                        absent.add(process.package)
+    text = f"{count} executables looked for" if not missing else "; ".join(missing.values())
+    if absent and not missing:
+        text += f"; not installed, and needed by some backends: {', '.join(sorted(absent))}"
     yield Finding("nodes", not missing, text, "build the workspace: ./vla does it at its start")
 
 

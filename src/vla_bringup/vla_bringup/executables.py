@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import yaml
@@ -24,6 +25,7 @@ def command(process: Process, folder: Path) -> list[str]:
         arguments += ["-r", f"{source}:={target}"]
     return [
         find(process.package, process.executable),
+        *process.arguments,
         *arguments,
         "--params-file",
         str(parameters),
@@ -37,17 +39,38 @@ def parameter_file(process: Process) -> str:
     return yaml.safe_dump(content, sort_keys=False)
 
 
+def is_ours(package: str) -> bool:
+    """Return whether a package belongs to this workspace."""
+    return package.startswith("vla_")
+
+
+def advice(package: str) -> str:
+    """Return how a package gets onto this machine."""
+    if is_ours(package):
+        return "Build the workspace (./vla does it), or source its setup.bash."
+    binary = f"ros-{os.environ.get('ROS_DISTRO', '<distro>')}-{package.replace('_', '-')}"
+    return f"Install it (sudo apt install {binary}), or build it and source its setup.bash."
+
+
 def find(package: str, executable: str) -> str:
     """Return the path of an installed executable, as ``ros2 run`` would find it."""
-    from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-
-    try:
-        path = Path(get_package_prefix(package)) / "lib" / package / executable
-    except PackageNotFoundError as error:
-        raise ConfigurationError(
-            f"package '{package}' is not installed. Build the workspace (./vla does it), or "
-            "source its setup.bash."
-        ) from error
+    path = _prefix(package) / "lib" / package / executable
     if not path.exists():
         raise ConfigurationError(f"package '{package}' has no executable '{executable}' ({path}).")
     return str(path)
+
+
+def share(package: str) -> Path:
+    """Return the share folder of an installed package."""
+    return _prefix(package) / "share" / package
+
+
+def _prefix(package: str) -> Path:
+    from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+
+    try:
+        return Path(get_package_prefix(package))
+    except PackageNotFoundError as error:
+        raise ConfigurationError(
+            f"package '{package}' is not installed. {advice(package)}"
+        ) from error

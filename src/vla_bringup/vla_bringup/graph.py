@@ -13,7 +13,9 @@ from typing import Any
 
 import yaml
 
-from vla_core.contract import PolicyConfig, load_contract, load_policy_config
+from vla_bringup import simulators
+from vla_bringup.realsense import with_realsense
+from vla_core.contract import Contract, PolicyConfig, load_contract, load_policy_config
 from vla_core.errors import ConfigurationError, MismatchError
 
 # What moves the robot comes first, what only watches last.
@@ -36,6 +38,7 @@ class Process:
     respawn: bool = True  # started again when it dies
     nice: int = 0  # below 0: ahead of others on a busy machine, where that is permitted
     respawn_delay_s: float = 0.5  # before the first restart; a front end may back off further
+    arguments: tuple[str, ...] = ()  # of the command line, before those of ROS
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Options:
     viewer: bool = False
     seed: int = 0
     publish_objects: bool | None = None  # None: only if the policy takes them
+    realsense: tuple[str, ...] = ()  # image streams of RealSense cameras: stream or stream=serial
     overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)  # by node
 
 
@@ -101,7 +105,8 @@ def describe(
             f"Policies for '{robot}': {policies_for(root, robot)}."
         )
     files = contract_files(root, robot, backend)
-    load_contract(files)  # every mistake of the contract, before anything starts
+    contract = load_contract(files)  # every mistake of it, before anything starts
+    behind = _made_from(contract, behind, options)
     graph = Graph(
         robot=robot,
         backend=backend,
@@ -181,8 +186,10 @@ def _bridges(
         objects = "objects" in config.streams.values()
     found = []
     for node in behind["nodes"]:
-        parameters: dict[str, Value] = {"contract_files": list(graph.contract_files)}
-        if graph.use_sim_time and node["name"] == "bridge":
+        parameters: dict[str, Value] = {}
+        if node.get("contract", True):
+            parameters["contract_files"] = list(graph.contract_files)
+        if node["package"] == "vla_sim":
             parameters |= {
                 "seed": options.seed,
                 "publish_objects": objects,
@@ -199,9 +206,20 @@ def _bridges(
                 lifecycle=node.get("lifecycle", False),
                 respawn=node.get("respawn", True),
                 nice=AHEAD,
+                arguments=tuple(node.get("arguments", ())),
             )
         )
     return found
+
+
+def _made_from(
+    contract: Contract, behind: Mapping[str, Any], options: Options
+) -> Mapping[str, Any]:
+    """Return a backend with the nodes that its file leaves to the contract."""
+    if "simulator" in behind:
+        made = simulators.backend(behind["simulator"], contract, behind.get("topics", {}))
+        behind = {**behind, **made}
+    return {**behind, "nodes": with_realsense(behind["nodes"], contract, options.realsense)}
 
 
 def _policy(graph: Graph, root: Path, options: Options) -> Process:

@@ -37,6 +37,12 @@ def add_graph(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sync", action="store_true", help="stop for each inference, to compare with"
     )
+    parser.add_argument(
+        "--realsense",
+        default="",
+        metavar="STREAMS",
+        help="image streams of RealSense cameras, such as front or front=SERIAL,wrist=SERIAL",
+    )
 
 
 def mode(number: int) -> str:

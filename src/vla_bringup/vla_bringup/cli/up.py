@@ -12,6 +12,7 @@ from vla_bringup import paths
 from vla_bringup.claim import claim
 from vla_bringup.cli.common import add_graph
 from vla_bringup.graph import Graph, Options, describe
+from vla_bringup.realsense import split
 from vla_bringup.runner import Runner
 
 
@@ -64,5 +65,6 @@ def graph_from(
             synchronous=arguments.sync,
             viewer=arguments.viewer,
             seed=arguments.seed,
+            realsense=split(arguments.realsense),
         ),
     )
