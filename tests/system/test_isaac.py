@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,3 +86,15 @@ def test_a_stop_ends_in_rest_and_goals_that_stand(stage: Stage) -> None:
     heard, here = stage.goals, stage.pan
     stage.until(lambda: stage.goals > heard + 20, 10.0, "the bridge no longer holds the arm")
     assert abs(stage.pan - here) < 0.01
+
+
+def test_the_graph_has_every_topic_and_service_that_the_layouts_name(stage: Stage) -> None:
+    text = (ROOT / "config/foxglove/so101.json").read_text()
+    text += (ROOT / "config/rviz/so101.rviz").read_text()
+    named = {name.partition(".")[0] for name in re.findall(r"/so101/[\w/]+[\w.]*", text)}
+    node = stage.client.node
+    there = {
+        *(t for t, _ in node.get_topic_names_and_types() if node.count_publishers(t)),
+        *(service for service, _ in node.get_service_names_and_types()),
+    }
+    assert len(named) > 6 and named <= there
