@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from live import record_live
-from synthetic import NS, Run, record
+from synthetic import CONTRACT, NS, Run, make, record
 
 from vla_core.errors import ConfigurationError
 from vla_data import check_cli, convert_cli, replay_cli, report_cli
+from vla_data.bag import BagWriter
 
 
 def test_check_says_yes_and_no(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,6 +23,16 @@ def test_check_says_yes_and_no(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
     assert check_cli.main([str(record(tmp_path / "bad", Run(spoil=jump)))]) == 1
     assert "jerk of 'pan'" in capsys.readouterr().out
+
+
+def test_check_refuses_a_bag_in_which_nothing_was_commanded(tmp_path: Path) -> None:
+    contract = tmp_path / "contract.yaml"
+    contract.write_text(CONTRACT)
+    joints = make("sensor_msgs/msg/JointState", name=["pan"], position=np.zeros(1))
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write_message("/joint_states", joints, NS)
+    with pytest.raises(ConfigurationError, match=r"no command of robot 'test'.*'/joint_states'"):
+        check_cli.main([str(tmp_path / "bag"), "--contract", str(contract)])
 
 
 def test_report_writes_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

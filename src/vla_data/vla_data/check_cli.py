@@ -8,7 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from vla_core.errors import ConfigurationError
 from vla_data.checker import check
+from vla_data.recording import Recording
 from vla_data.robot import Robot, read_robot_files
 
 
@@ -19,7 +21,14 @@ def main(arguments: Sequence[str]) -> int:
     add_contract(parser)
     parser.add_argument("--all", action="store_true", help="print every violation, not ten")
     asked = parser.parse_args(arguments)
-    verdict = check(asked.bag, robot_of(asked))
+    recording = Recording(asked.bag, robot_of(asked))
+    verdict = check(recording)
+    if not verdict.commands:
+        sought = sorted(receiver.topic for receiver in recording.robot.receivers.values())
+        raise ConfigurationError(
+            f"bag {asked.bag} has no command of robot '{recording.robot.name}', so nothing was "
+            f"judged. Looked for {sought}; the bag has {recording.topics}."
+        )
     console = Console(highlight=False)
     kinds = ", ".join(f"{number} of {kind}" for kind, number in verdict.by_kind.items())
     console.print(f"commands    {verdict.commands}")

@@ -198,10 +198,18 @@ class Recording:
             self.start_ns, self.end_ns = bag.start_ns, bag.end_ns  # wall clock
             self.texts = {kind: _texts(bag, kind) for kind in ("contract", "policy", "notes")}
             if robot is None and not self.texts["contract"]:
-                raise ConfigurationError(f"bag {path} carries no contract: name its files")
+                raise ConfigurationError(
+                    f"bag {path} carries no contract, so it is no recording of this stack. It has "
+                    f"{self.topics}. check and report take the contract's files by --contract."
+                )
             self.robot = robot or read_robot(self.texts["contract"])
             self._read(bag)
         self.tasks = tuple(_tasks(self.states))
+
+    @property
+    def topics(self) -> list[str]:
+        """Full names of the recorded topics."""
+        return sorted(self._topics)
 
     def topic(self, relative: str) -> str | None:
         """Return the full name of one of the robot's topics, None if it was not recorded."""

@@ -29,8 +29,8 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether no limit was violated and no tick starved."""
-        return not self.violations and not self.execution.starved
+        """Whether something was judged, no limit was violated and no tick starved."""
+        return bool(self.commands) and not self.violations and not self.execution.starved
 
 
 def check(recording: Recording | Path, robot: Robot | None = None) -> Verdict:
