@@ -8,11 +8,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 from synthetic import NS, Run, record
 
+from vla_core.errors import ConfigurationError
 from vla_data.recording import Recording
 from vla_data.report import Episode, compute, make_report, table
+from vla_data.report.gif import make_gif
 from vla_data.report.svg import ticks
 
 EPISODE = Episode("task-1", "wave", seed=7, success=True, ended="completed", duration_s=3.1)
@@ -100,6 +103,16 @@ def test_the_film_shows_every_instant_of_each_episode(report: Path) -> None:
     assert front == pytest.approx([8, 32], abs=4), "the picture of that instant"
     plans = [frames[i][540:].astype(int) for i in (4, 16)]
     assert (np.abs(plans[1] - plans[0]).max(axis=2) > 60).sum() > 100, "the plan moves on"
+
+
+def test_a_small_moving_picture_fits_or_is_refused(report: Path, tmp_path: Path) -> None:
+    make_gif(report / "video.mp4", tmp_path / "film.gif", 1.0)
+    with Image.open(tmp_path / "film.gif") as picture:
+        assert picture.size == (560, 315)
+        assert getattr(picture, "n_frames") == 6  # noqa: B009  (only some formats have it)
+    with pytest.raises(ConfigurationError, match="show less of it"):
+        make_gif(report / "video.mp4", tmp_path / "none.gif", 1.0, largest=100)
+    assert not (tmp_path / "none.gif").exists()
 
 
 def test_without_pictures_there_is_a_page_and_no_film(tmp_path: Path) -> None:

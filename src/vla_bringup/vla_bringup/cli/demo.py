@@ -17,6 +17,8 @@ from vla_bringup.graph import Graph
 from vla_bringup.session import Episode, running, stay_private
 from vla_core.errors import ConfigurationError
 from vla_data import report
+from vla_data.report.film import LINGER_S
+from vla_data.report.gif import make_gif
 
 # Seeds of evaluation; demonstrations for training take lower ones (`vla_scenes.layout`).
 FIRST_SEED = 1_000_000
@@ -31,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: .vla/runs/TIME")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the metrics there")
     parser.add_argument("--no-video", action="store_true", help="neither pictures nor video")
+    parser.add_argument(
+        "--gif", type=Path, metavar="FILE", help="also the film's first task, small, below 1 MB"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -41,6 +46,8 @@ def main(arguments: argparse.Namespace) -> int:
     folder = arguments.output or paths.runs() / time.strftime("%Y-%m-%d_%H-%M-%S_demo")
     if (folder / "bag").exists():
         raise ConfigurationError(f"{folder} has a recording already: choose another --output")
+    if arguments.gif and arguments.no_video:
+        raise ConfigurationError("--gif needs the video: leave --no-video out")
     arguments.seed += FIRST_SEED
     graph = graph_from(arguments, record=folder, pictures=not arguments.no_video)
     say_graph(console, graph, folder)
@@ -49,6 +56,8 @@ def main(arguments: argparse.Namespace) -> int:
         metrics = report.make_report(
             folder / "bag", folder, [judged(e) for e in episodes], video=not arguments.no_video
         )
+    if arguments.gif:
+        make_gif(folder / "video.mp4", arguments.gif, metrics.episodes[0].task_time_s + LINGER_S)
     if arguments.json:
         arguments.json.write_text(json.dumps(metrics.to_json(), indent=2) + "\n")
     console.print(report.table(metrics))
