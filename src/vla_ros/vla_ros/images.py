@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
 from vla_core.errors import ObservationError
+from vla_ros.compressed_depth import decode_depth, is_compressed_depth
 from vla_ros.stamps import header
 
 Pixels = NDArray[np.uint8]
@@ -77,12 +78,14 @@ def image_from_msg(msg: Image | CompressedImage) -> Pixels:
     return _contiguous(cv2.cvtColor(np.ascontiguousarray(rows), conversion))
 
 
-def depth_from_msg(msg: Image) -> NDArray[np.float32]:
+def depth_from_msg(msg: Image | CompressedImage) -> NDArray[np.float32]:
     """Return depth (H, W) [m], NaN where the sensor saw nothing.
 
     Raises:
         ObservationError: the encoding is not one of depth, or bytes are missing.
     """
+    if isinstance(msg, CompressedImage):
+        return decode_depth(msg)
     if msg.encoding not in _DEPTH:
         raise ObservationError(
             f"depth image: expected encoding {sorted(_DEPTH)}, got '{msg.encoding}'"
@@ -163,8 +166,8 @@ def _rows(msg: Image, kind: str, channels: int) -> NDArray[Any]:
 
 
 def _decode_compressed(msg: CompressedImage) -> Pixels:
-    if "compressedDepth" in msg.format:
-        raise ObservationError(f"image format '{msg.format}' is depth: use the raw depth topic")
+    if is_compressed_depth(msg):
+        raise ObservationError(f"image format '{msg.format}' is depth, not a picture")
     data = np.frombuffer(msg.data, np.uint8)
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if picture is None:
