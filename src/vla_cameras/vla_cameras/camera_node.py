@@ -25,7 +25,7 @@ from vla_core.contract import load_contract
 from vla_core.errors import ConfigurationError
 from vla_core.types import NS_PER_S
 from vla_ros import qos
-from vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Meter, Report
+from vla_ros.diagnostics import ERROR, WARN, Diagnostics, Meter, Report, with_skew
 from vla_ros.images import compressed_msg, fit, image_msg
 from vla_ros.parameters import declare, param
 from vla_ros.run import run_node
@@ -213,13 +213,10 @@ class CameraNode(Node):
             lost, doubled = self._connection.lost, self._connection.doubled
             skew = self._skew.of(self.params.stream)
         values = {**report.values, "state": state.value, "lost": lost, "doubled": doubled}
-        if skew is not None:
-            values["skew_s"], values["skew_to"] = f"{skew[0] / NS_PER_S:.3f}", skew[1]
+        level, message = report.level, report.message
         if trouble:
-            return Report(WARN if state is State.ENDED else ERROR, trouble, values)
-        if report.level == OK and skew is not None and skew[0] > self._max_skew_ns:
-            return Report(WARN, f"{skew[0] / NS_PER_S:.3f} s apart from '{skew[1]}'", values)
-        return Report(report.level, report.message, values)
+            level, message = WARN if state is State.ENDED else ERROR, trouble
+        return with_skew(Report(level, message, values), skew, self._max_skew_ns)
 
 
 def _base(topic: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from vla_core.observation.skew import furthest
 from vla_core.types import NS_PER_S
 
 # A camera that held for so long was well: its next loss is tried again at once.
@@ -131,8 +132,4 @@ class Skew:
 
     def of(self, stream: str) -> tuple[int, str] | None:
         """Return the largest distance of this stream to another [ns] and which; None: alone."""
-        if stream not in self._newest:
-            return None
-        own = self._newest[stream]
-        others = [(abs(own - at), name) for name, at in self._newest.items() if name != stream]
-        return max(others, default=None)
+        return furthest(stream, self._newest)

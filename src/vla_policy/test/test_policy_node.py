@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image, JointState
 
 from vla_core.contract import Contract, PolicyConfig, load_contract
@@ -246,6 +247,22 @@ def test_says_which_stream_is_missing(asker: Asker) -> None:
     assert failure.code == InferenceFailure.CODE_OBSERVATION
     assert "stream 'wrist' is missing" in failure.message
     assert not asker.policy.seen and not asker.chunks
+
+
+def test_diagnostics_tell_rate_age_and_skew_of_each_stream(asker: Asker) -> None:
+    asker.activate()
+    told = asker.world.listen(DiagnosticArray, "/diagnostics", qos.EVENT)
+    asker.observe(age_ns=400 * MS, wrist_later_ns=300 * MS)
+
+    def skewed() -> dict[str, dict[str, str]]:
+        found = {s.name: s for msg in told for s in msg.status if "apart" in s.message}
+        return {name: {v.key: v.value for v in s.values} for name, s in found.items()}
+
+    inputs = {f"policy: input {name}" for name in ("front", "wrist", "joints")}
+    asker.world.until(lambda: inputs <= skewed().keys(), "a warning for each stream")
+    wrist, front = skewed()["policy: input wrist"], skewed()["policy: input front"]
+    assert front["skew_s"] == "0.300" and front["skew_to"] == "wrist"
+    assert {"rate_hz", "age_s", "delay_s"} <= wrist.keys()
 
 
 def test_refuses_old_and_skewed_observations(asker: Asker) -> None:

@@ -20,6 +20,7 @@ from vla_core.contract import load_contract, load_policy_config
 from vla_core.errors import ConfigurationError, MismatchError, NotReadyError, VlaError
 from vla_core.execution import Answer, Request
 from vla_core.observation import ObservationAssembler
+from vla_core.observation.skew import furthest
 from vla_core.ports import Policy
 from vla_core.types import NS_PER_S, ActionChunk, Epoch
 from vla_hosting.loading import load_policy
@@ -29,7 +30,7 @@ from vla_policy.inference import InferenceThread
 from vla_policy.streams import Input, inputs
 from vla_ros import qos
 from vla_ros.chunks import chunk_msg, failure_msg, request_from_msg
-from vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Meter, Report
+from vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Meter, Report, with_skew
 from vla_ros.lifecycle import ManagedNode
 from vla_ros.parameters import declare, param
 from vla_ros.quick import QuickGroup
@@ -121,7 +122,7 @@ class PolicyNode(ManagedNode):
         self._assembler = ObservationAssembler(self._contract, names, CAPACITY)
         for it in inputs(self._contract, names):
             self._meters[it.name] = Meter()
-            self._diagnostics.add(f"input {it.name}", self._meters[it.name].report)
+            self._diagnostics.add(f"input {it.name}", partial(self._report_input, it.name))
             self._inputs.append(
                 self.create_subscription(
                     it.message_type,
@@ -300,6 +301,13 @@ class PolicyNode(ManagedNode):
             msg.accepts_prefix = spec.accepts_prefix
             msg.has_correction = spec.has_correction
         self._state.publish(msg)
+
+    def _report_input(self, name: str) -> Report:
+        now = now_ns(self)
+        ages = self._assembler.ages_ns(now) if self._assembler is not None else {}
+        newest = {stream: now - age for stream, age in ages.items() if age is not None}
+        limit_ns = round(self._contract.observation.max_skew_s * NS_PER_S)
+        return with_skew(self._meters[name].report(), furthest(name, newest), limit_ns)
 
     def _report(self) -> Report:
         p50, p95, _ = self._quantiles()

@@ -24,7 +24,7 @@ from std_msgs.msg import String
 
 from vla_core.errors import ConfigurationError
 from vla_ros import qos
-from vla_ros.diagnostics import Diagnostics, Meter
+from vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Meter, Report, with_skew
 from vla_ros.lifecycle import ManagedNode
 from vla_ros.quick import QuickGroup, QuickTopics
 from vla_ros.stamps import time_msg
@@ -351,3 +351,13 @@ def test_a_crash_in_a_quick_topic_is_told(spun: SingleThreadedExecutor) -> None:
     until(spun, lambda: crashes, "the crash is told")
     assert isinstance(crashes[0], ZeroDivisionError)
     quick.stop()
+
+
+def test_streams_too_far_apart_are_a_warning_unless_something_is_worse() -> None:
+    fine, broken = Report(OK, "20 Hz", {"rate_hz": "20"}), Report(ERROR, "silent", {})
+    assert with_skew(fine, None, 100 * MS) == fine
+    near = with_skew(fine, (50 * MS, "wrist"), 100 * MS)
+    assert near.level == OK and near.values["skew_s"] == "0.050" and near.values["rate_hz"] == "20"
+    far = with_skew(fine, (200 * MS, "wrist"), 100 * MS)
+    assert far.level == WARN and far.message == "0.200 s apart from 'wrist'"
+    assert with_skew(broken, (200 * MS, "wrist"), 100 * MS).message == "silent"

@@ -68,6 +68,23 @@ class Meter:
         return Report(OK, f"{rate:.1f} Hz", values)
 
 
+def with_skew(report: Report, skew: tuple[int, str] | None, most_ns: int) -> Report:
+    """Return the report of a stream with its distance to another one; too far is a warning.
+
+    Args:
+        skew: distance [ns] and which stream, as of `vla_core.observation.skew.furthest`.
+        most_ns: the contract's limit.
+    """
+    if skew is None:
+        return report
+    distance_ns, other = skew
+    distance = f"{distance_ns / NS_PER_S:.3f}"
+    values = {**report.values, "skew_s": distance, "skew_to": other}
+    if report.level == OK and distance_ns > most_ns:
+        return Report(WARN, f"{distance} s apart from '{other}'", values)
+    return Report(report.level, report.message, values)
+
+
 class Diagnostics:
     """Publishes the reports of one node on `/diagnostics` each second."""
 
