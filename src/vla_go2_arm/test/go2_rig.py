@@ -44,13 +44,16 @@ class ObedientArm:
         self.goal = HOME.copy()
         self.holds = False
         self.unplugged = False
+        self.refusal: Exception | None = None
 
     @property
     def trouble(self) -> str:
         return "port /dev/ttyACM0 is gone" if self.unplugged else ""
 
     def connect(self, now_ns: int) -> None:
-        """Always there."""
+        """Always there, unless a test says why not."""
+        if self.refusal is not None:
+            raise self.refusal
 
     def hold(self) -> None:
         self.holds = True

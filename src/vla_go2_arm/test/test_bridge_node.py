@@ -19,6 +19,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 from unitree_go.msg import WirelessController
 
+from vla_core.errors import MismatchError
 from vla_go2_arm import vendor
 from vla_go2_arm.bridge_node import Go2ArmParams
 from vla_go2_arm.sport import Call
@@ -256,6 +257,19 @@ def test_an_unknown_robot_is_refused_before_motion(
         it.bridge.trigger_configure()
         assert it.bridge.state_label == "unconfigured"
         assert said in capfd.readouterr().err
+        assert MOVE not in it.apis()
+
+
+def test_an_arm_that_its_driver_refuses_keeps_the_robot_still(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Wrong calibration, motor, baud rate, two arms on a bus: see the SO-101's test_refusals."""
+    with rig() as it:
+        it.bridge.obedient.refusal = MismatchError("two arms are on one bus")
+        it.bridge.trigger_configure()
+        assert it.bridge.state_label == "unconfigured"
+        assert "two arms are on one bus" in capfd.readouterr().err
+        assert not it.bridge.obedient.holds
         assert MOVE not in it.apis()
 
 

@@ -148,6 +148,15 @@ def test_a_wrong_configuration_is_refused_at_start(
         bridge(world, **overrides)
 
 
+def test_a_column_in_another_unit_is_refused_at_start(world: World, tmp_path: Path) -> None:
+    contract = tmp_path / "contract.yaml"
+    lift = "name: arm_lift_joint, kind: joint_position, unit: "
+    text = (FOLDER / "contract.yaml").read_text().replace(f"{lift}m,", f"{lift}rad,")
+    contract.write_text(text)
+    with pytest.raises(ConfigurationError, match="'arm_lift_joint': expected m, found rad"):
+        bridge(world, contract_files=(str(contract), FILES[1]))
+
+
 def test_columns_reach_their_joint_whatever_order_the_sender_has(world: World) -> None:
     robot = emulator(world)
     node = configured(world)

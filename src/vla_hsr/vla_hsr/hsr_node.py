@@ -25,6 +25,7 @@ from vla_bridge.channels import Channel
 from vla_bridge.relays import repeated_twist, starting_now
 from vla_core.errors import ConfigurationError, NotReadyError, ObservationError
 from vla_core.types import NS_PER_S
+from vla_hsr.columns import unit_mistakes
 from vla_hsr.gripper import GraspChoice
 from vla_hsr.names import FIELDS, preset
 from vla_hsr.stops import StopInputs
@@ -104,6 +105,11 @@ class HsrNode(BridgeNode):
                 f"robot '{self.contract.robot}': the HSR takes the outputs "
                 f"{ {k: v.__name__ for k, v in OUTPUTS.items()} }, the contract has "
                 f"{ {k: v.__name__ for k, v in found.items()} }"
+            )
+        wrong = unit_mistakes(self.contract.action.columns)
+        if wrong:
+            raise ConfigurationError(
+                f"robot '{self.contract.robot}' is no HSR: {'; '.join(wrong)}"
             )
 
     def _open_outputs(self) -> None:

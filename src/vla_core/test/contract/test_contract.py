@@ -102,6 +102,12 @@ def test_ten_mistakes_are_ten_sentences(raw: dict[str, Any]) -> None:
             "outputs.base.fields: expected one field per column ['drive'], found []",
         ),
         (
+            "outputs.base.fields",
+            ["angular.z"],
+            "outputs.base.fields[0]: expected a column in rad/s for 'angular.z', "
+            "found 'drive' in m/s",
+        ),
+        (
             "outputs.arm.type",
             "std_msgs/msg/String",
             "outputs.arm.type: expected one of ['trajectory_msgs/msg/JointTrajectory', "

@@ -157,11 +157,28 @@ def _output_mistakes(root: Mapping[str, Any], columns: list[Mapping[str, Any]]) 
                     f"{path}.columns[{i}]: a {type_} takes {list(allowed)}, "
                     f"found '{column}' of kind {kinds[column]}"
                 )
-        yield from _twist_mistakes(path, type_, _list(_mapping(output).get("fields")), listed)
+        fields = _list(_mapping(output).get("fields"))
+        yield from _twist_mistakes(path, type_, fields, listed)
+        if type_ == "geometry_msgs/msg/Twist":
+            yield from _twist_units(path, fields, listed, columns)
     if outputs:
         for name in names:
             if name not in owner:
                 yield f"outputs: expected a receiver for every column, found none for '{name}'"
+
+
+def _twist_units(
+    path: str, fields: list[Any], listed: list[str], columns: list[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Yield each velocity that would go to a field of another unit."""
+    units = {str(column.get("name")): column.get("unit") for column in columns}
+    for i, (field, name) in enumerate(zip(fields, listed, strict=False)):
+        unit = {"linear": "m/s", "angular": "rad/s"}.get(str(field).split(".")[0])
+        if unit is not None and units.get(name) in {"m/s", "rad/s"} - {unit}:
+            yield (
+                f"{path}.fields[{i}]: expected a column in {unit} for '{field}', "
+                f"found '{name}' in {units[name]}"
+            )
 
 
 def _twist_mistakes(path: str, type_: str, fields: list[Any], listed: list[str]) -> Iterator[str]:
