@@ -81,9 +81,9 @@ class ActionChunk:
             )
         if self.step_ns <= 0:
             raise ShapeError(f"action chunk: expected a step above 0 ns, got {self.step_ns}")
-        bad = np.argwhere(~np.isfinite(self.values))
-        if len(bad):
-            row, column = bad[0]
+        finite = np.isfinite(self.values)
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
             raise NonFiniteError(
                 f"action chunk: NaN or infinity first at row {row}, "
                 f"column '{self.columns[column]}'"

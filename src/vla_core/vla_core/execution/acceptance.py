@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vla_core.contract.model import Column
 from vla_core.errors import ChunkError
 from vla_core.execution.kinds import slowed, steady, unwrapped
+from vla_core.execution.traits import traits
 from vla_core.execution.values import Answer, Request, Task
 from vla_core.types import ActionChunk, Epoch
 
@@ -135,37 +136,32 @@ def _start(chunk: ActionChunk, place: Place) -> tuple[int, int]:
 def _check_velocity(
     rows: NDArray[np.float64], step_ns: int, columns: tuple[Column, ...], first: int
 ) -> None:
-    steps = np.abs(np.diff(rows[first:], axis=0)).max(axis=0) / (step_ns * 1e-9)
-    peaks = np.abs(rows[first:]).max(axis=0)
-    for i, column in enumerate(columns):
-        if column.is_gripper:
-            continue  # open and close are steps by nature; the limits make a motion of them
-        asked = float(steps[i] if column.is_position else peaks[i])
-        if asked > VELOCITY_TOLERANCE * column.velocity:
-            raise ChunkError(
-                f"chunk asks column '{column.name}' for {asked:.3g} per second, its limit is "
-                f"{column.velocity:g}"
-            )
+    its, rows = traits(columns), rows[first:]
+    steps = np.abs(rows[1:] - rows[:-1]).max(axis=0) / (step_ns * 1e-9)
+    asked = np.where(its.is_velocity, np.abs(rows).max(axis=0), steps)
+    # Open and close are steps by nature; the limits make a motion of them.
+    wrong = (asked > VELOCITY_TOLERANCE * its.velocity) & ~its.is_gripper
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise ChunkError(
+            f"chunk asks column '{columns[i].name}' for {asked[i]:.3g} per second, its limit is "
+            f"{columns[i].velocity:g}"
+        )
 
 
 def _clamped(
     rows: NDArray[np.float64], columns: tuple[Column, ...], tolerance: float
 ) -> tuple[NDArray[np.float64], int]:
-    lower = np.array([_limits(column)[0] for column in columns])
-    upper = np.array([_limits(column)[1] for column in columns])
+    its = traits(columns)
+    lower, upper = its.lower, its.upper
     beyond = np.maximum(rows - upper, lower - rows)
     # Fully open or closed is all that a gripper can be told: far beyond means no more than that.
-    share = np.array([1.0 if column.is_gripper else tolerance for column in columns])
-    far = np.argwhere(beyond > share * (upper - lower))
-    if len(far):
-        row, i = far[0]
+    far = beyond > np.where(its.is_gripper, 1.0, tolerance) * (upper - lower)
+    if far.any():
+        row, i = np.argwhere(far)[0]
         raise ChunkError(
             f"chunk row {row} asks column '{columns[i].name}' for {rows[row, i]:.4g} "
             f"{columns[i].unit}, its limits are {lower[i]:g} to {upper[i]:g}"
         )
-    clamped = np.clip(slowed(rows, columns), lower, upper)
+    clamped = np.minimum(np.maximum(slowed(rows, columns), lower), upper)
     return clamped, int((beyond > 0.0).any(axis=1).sum())
-
-
-def _limits(column: Column) -> tuple[float, float]:
-    return column.position or (-column.velocity, column.velocity)

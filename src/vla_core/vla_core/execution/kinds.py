@@ -61,11 +61,10 @@ def steady(rows: Array, columns: Columns, held: Array, first: int) -> Array:
         return rows
     rows = rows.copy()
     for i in grippers:
-        value = held[i]
-        for row in range(first, len(rows)):
-            if abs(rows[row, i] - value) > columns[i].hysteresis:
-                value = rows[row, i]
-            rows[row, i] = value
+        kept, asked, least = float(held[i]), rows[first:, i].tolist(), columns[i].hysteresis
+        for row, value in enumerate(asked):
+            kept = asked[row] = value if abs(value - kept) > least else kept
+        rows[first:, i] = asked
     return rows
 
 

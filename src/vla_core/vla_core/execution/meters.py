@@ -9,6 +9,7 @@ from statistics import median
 import numpy as np
 
 from vla_core.execution.counters import Counters
+from vla_core.metrics import quantiles
 from vla_core.types import ActionChunk
 
 AGES_S = 10.0
@@ -65,10 +66,9 @@ class Meters:
         if not is_moving and math.isnan(self.stop_time):
             self.stop_time = (now_ns - self._stopping_ns) * 1e-9
 
-    def age(self, share: float) -> float:
-        """Return a quantile of the observation's age over the newest ticks [s]; NaN: none."""
-        ages = self._ages[: min(self._age_count, len(self._ages))]
-        return float(np.quantile(ages, share)) if len(ages) else math.nan
+    def ages(self, *shares: float) -> list[float]:
+        """Return quantiles of the observation's age over the newest ticks [s]; NaN: none."""
+        return quantiles(self._ages[: min(self._age_count, len(self._ages))], shares)
 
     @property
     def chunk_rate(self) -> float:

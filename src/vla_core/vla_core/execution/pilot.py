@@ -21,6 +21,7 @@ from vla_core.execution.pace import Pace
 from vla_core.execution.plan import Plan
 from vla_core.execution.smoothness import SmoothnessMeter
 from vla_core.execution.start import Start
+from vla_core.execution.traits import traits
 from vla_core.execution.values import Command, Correction, ExecutorSettings, Request, Task
 
 # Ticks in a row in which Ruckig may fail before the pilot gives up.
@@ -78,8 +79,7 @@ class Pilot:
     def _asked(self, time_ns: int) -> NDArray[np.float64]:
         """Return what is asked of the robot at a time (A,)."""
         curve = self._resting_curve() if self.plan is None else self.plan.curve
-        values = curve.sample(np.array([self.pace.plan_ns(time_ns)], np.int64))[0]
-        return np.asarray(values[0])
+        return np.asarray(curve.values(np.array([self.pace.plan_ns(time_ns)], np.int64))[0])
 
     def adopt(self, accepted: Accepted, request: Request, task: Task, place: Place) -> None:
         """Join an accepted chunk to the plan in force.
@@ -88,10 +88,10 @@ class Pilot:
             Quarrel: the plans must not be blended; the plan in force has not changed.
         """
         plan = Plan.of(accepted, request, task, self._columns)
-        rest = self._resting_curve()
+        rest = self._resting_curve() if self.plan is None else self.plan.own
         seam = Seam(
             old=rest if self.plan is None else self.plan.curve,
-            old_own=rest if self.plan is None else self.plan.own,
+            old_own=rest,
             new=plan.curve,
             at_ns=self.pace.plan_ns(place.next_ns - self._step_ns),
             end_ns=plan.end_ns,
@@ -152,8 +152,8 @@ class Pilot:
         return command
 
     def _resting_curve(self) -> Curve:
-        is_position = [column.is_position for column in self._columns]
-        return Constant(np.where(is_position, self.limiter.rest_positions, 0.0))
+        moves = traits(self._columns).is_velocity
+        return Constant(np.where(moves, 0.0, self.limiter.rest_positions))
 
     def _corrected(self, curve: Curve, correction: Correction | None, target_ns: int) -> Sample:
         """Return the plan, with a residual if there is one for this very target."""

@@ -71,4 +71,4 @@ class Plan:
             return None
         start_ns = self.start_ns + first * self.step_ns
         times = start_ns + np.arange(self.rows - first, dtype=np.int64) * self.step_ns
-        return Prefix(self.curve.sample(times)[0], start_ns, self.step_ns, committed_until_ns)
+        return Prefix(self.curve.values(times), start_ns, self.step_ns, committed_until_ns)

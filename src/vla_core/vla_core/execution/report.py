@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 
 from vla_core.execution.modes import TABLE
 from vla_core.execution.session import Session
@@ -16,7 +15,8 @@ def make_snapshot(now_ns: int, session: Session, jitter: JitterMeter) -> Snapsho
     nan = math.nan
     task, trigger, plan = session.task, session.trigger, session.pilot.plan
     smoothness, pace = session.pilot.smoothness, session.pilot.pace
-    meters = session.meters
+    meters, stages = session.meters, session.meters.stages
+    ages, errors = meters.ages(0.5, 0.95, 1.0), jitter.quantiles(0.5, 0.99, 1.0)
     reason = trigger.synchronous_reason if task is not None and trigger is not None else ""
     latency = trigger.latency.quantile if trigger is not None else lambda _: nan
     return Snapshot(
@@ -40,23 +40,23 @@ def make_snapshot(now_ns: int, session: Session, jitter: JitterMeter) -> Snapsho
         latency_p50=latency(0.5),
         latency_p95=latency(0.95),
         latency_p99=latency(0.99),
-        tick_error_p50=jitter.quantile(0.5),
-        tick_error_p99=jitter.quantile(0.99),
+        tick_error_p50=errors[0],
+        tick_error_p99=errors[1],
         join=task.execution.join if task is not None else "",
         speed_scale=pace.speed(now_ns),
         shadow=session.settings.shadow,
-        observation_age_p50=meters.age(0.5),
-        observation_age_p95=meters.age(0.95),
-        observation_age_max=meters.age(1.0),
+        observation_age_p50=ages[0],
+        observation_age_p95=ages[1],
+        observation_age_max=ages[2],
         sample_age=nan if plan is None else (now_ns - plan.sampled_ns) * 1e-9,
         chunk_rate=meters.chunk_rate,
-        stage_names=tuple(meters.stages),
-        stage_p50=tuple(meters.stages.values()),
+        stage_names=tuple(stages),
+        stage_p50=tuple(stages.values()),
         overlap_rms=smoothness.overlap_rms,
         jerk_peak=smoothness.jerk_peak,
-        tick_error_max=jitter.quantile(1.0),
+        tick_error_max=errors[2],
         stop_time=meters.stop_time,
         starved_longest=meters.starved_longest,
         command_gap_max=meters.command_gap_max,
-        **asdict(session.counters),
+        **vars(session.counters),
     )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_core.contract.model import Column
+from vla_core.execution.traits import traits
 
 Array = NDArray[np.float64]
 
@@ -29,8 +30,7 @@ def smoothed(rows: Array, columns: tuple[Column, ...], period_rows: float) -> Ar
     """
     if period_rows <= 0.0 or len(rows) < 5:
         return rows
-    held = np.array([column.is_gripper for column in columns])
-    return np.where(held, rows, _smoother(len(rows), period_rows) @ rows)
+    return np.where(traits(columns).is_gripper, rows, _smoother(len(rows), period_rows) @ rows)
 
 
 @lru_cache(maxsize=32)

@@ -37,20 +37,39 @@ class SmoothnessMeter:
         self._last: Array | None = None  # (2, A): velocity, acceleration of the newest command
         self._seam_left = 0
         self._seam_peak = np.zeros((2, len(columns)))
-        self.seam_gap = self.overlap_rms = math.nan
+        self._seam: Seam | None = None  # the newest one, until somebody asks about it
+        self._gap = self._overlap = math.nan
         self.seam_step_velocity = math.nan
         self.seam_step_acceleration = math.nan
 
     def joined(self, seam: Seam) -> None:
         """Note that a plan takes over from another one in motion."""
-        gap = seam.disagreement(seam.at_ns + round(SEAM_S * 1e9)).mean(axis=0)
-        self.seam_gap = float(gap[self._gapped].max()) if self._gapped.any() else math.nan
-        self.overlap_rms = self._overlap(seam)
+        self._seam = seam
         self._seam_left = max(1, round(SEAM_S / self._step_s))
         self._seam_peak[:] = 0.0
 
-    def _overlap(self, seam: Seam) -> float:
-        if not self._gapped.any() or seam.old_end_ns is None or seam.old_end_ns <= seam.at_ns:
+    @property
+    def seam_gap(self) -> float:
+        """How far the plans of the newest join were apart just after it; NaN: no join yet."""
+        self._compare()
+        return self._gap
+
+    @property
+    def overlap_rms(self) -> float:
+        """RMS distance of the plans of the newest join where both were; NaN: nowhere."""
+        self._compare()
+        return self._overlap
+
+    def _compare(self) -> None:
+        """Compare the newest join's plans: when somebody asks, since a new chunk cannot wait."""
+        seam, self._seam = self._seam, None
+        if seam is None or not self._gapped.any():
+            return
+        gap = seam.disagreement(seam.at_ns + round(SEAM_S * 1e9)).mean(axis=0)
+        self._gap, self._overlap = float(gap[self._gapped].max()), self._rms(seam)
+
+    def _rms(self, seam: Seam) -> float:
+        if seam.old_end_ns is None or seam.old_end_ns <= seam.at_ns:
             return math.nan
         apart = seam.disagreement(min(seam.old_end_ns, seam.end_ns))
         return float(np.sqrt((apart**2).mean(axis=0))[self._gapped].max())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class Window:
@@ -36,6 +38,13 @@ class Window:
         return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
+def quantiles(values: NDArray[np.float64], shares: Sequence[float]) -> list[float]:
+    """Return interpolated quantiles of values (K,); NaN: there are none."""
+    if not len(values):
+        return [math.nan] * len(shares)
+    return [float(value) for value in np.quantile(values, shares)]
+
+
 class JitterMeter:
     """Error of a periodic tick's period over the newest ``size`` ticks [s]."""
 
@@ -59,5 +68,8 @@ class JitterMeter:
 
     def quantile(self, share: float) -> float:
         """Return a quantile of the error [s]; NaN: fewer than two ticks."""
-        count = min(self._count, len(self._errors))
-        return float(np.quantile(self._errors[:count], share)) if count else math.nan
+        return self.quantiles(share)[0]
+
+    def quantiles(self, *shares: float) -> list[float]:
+        """Return several quantiles at the cost of one."""
+        return quantiles(self._errors[: min(self._count, len(self._errors))], shares)

@@ -32,7 +32,7 @@ def aggregate(new_share: float) -> Join:
         if seam.old_end_ns is None:
             return seam.new
         times = seam.row_times
-        old, new = seam.old.sample(times)[0], seam.new.sample(times)[0]
+        old, new = seam.old.values(times), seam.new.values(times)
         share = np.where(times <= seam.old_end_ns, new_share, 1.0)[:, None]
         return Spline(_mixed(seam, old, new, share), int(times[0]), seam.row_ns, seam.columns)
 
@@ -53,14 +53,14 @@ def ensemble(seam: Seam) -> Curve:
     Source: ACT (arXiv 2304.13705), section IV.B; m = 0.01.
     """
     times = seam.row_times
-    new = seam.new.sample(times)[0]
+    new = seam.new.values(times)
     ends = _ends(seam)
     count = (np.array(ends, np.int64)[None, :] >= times[:, None]).sum(axis=1)
     before = np.exp(-ENSEMBLE_DECAY * np.arange(len(ends) + 1)).cumsum()
     weight = np.where(count > 0, before[count - 1], 0.0)
     newest = np.exp(-ENSEMBLE_DECAY * count)
     share = (newest / (weight + newest))[:, None]
-    rows = _mixed(seam, seam.old.sample(times)[0], new, share)
+    rows = _mixed(seam, seam.old.values(times), new, share)
     joined = Ensemble(rows, int(times[0]), seam.row_ns, seam.columns)
     joined.ends_ns = (*ends, seam.end_ns)
     return joined

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from vla_core.contract.model import Column
 from vla_core.execution.curve import Blend, Curve, Spline
 from vla_core.execution.join.seam import Seam
-from vla_core.smoothstep import smooth_seconds
+from vla_core.execution.traits import traits
+from vla_core.smoothstep import PEAKS, slowed_seconds
 
 # A plan that continues the old one needs no long way: what is left apart is the limits' work.
 CONTINUED_NS = 100_000_000
+_PEAKS = np.array(PEAKS)[:, None]
 
 
 def replace(seam: Seam) -> Curve:
@@ -39,17 +40,17 @@ def blend_duration_ns(seam: Seam) -> int:
     The gap that counts is the largest inside the blend, and longer blends see more of it: three
     rounds settle it well enough, since the limits come after. It never outlasts the new plan.
     """
-    duration_s = 0.1
+    duration_s, before_s = 0.1, 0.0
     longest_s = max(2 * seam.step_ns, seam.end_ns - seam.at_ns) * 1e-9
+    limits = traits(seam.columns).smooth
     for _ in range(3):
+        if duration_s == before_s:
+            break  # a round more would find the same
+        before_s = duration_s
         gaps = seam.gaps(seam.at_ns + round(duration_s * 1e9)).max(axis=0)
-        needed = max(map(_needed_s, seam.columns, gaps.tolist()))
-        duration_s = min(max(needed, 2 * seam.step_ns * 1e-9), longest_s)
+        needed_s = slowed_seconds(*(_PEAKS * gaps / limits).max(axis=1).tolist())
+        duration_s = min(max(needed_s, 2 * seam.step_ns * 1e-9), longest_s)
     return round(duration_s * 1e9)
-
-
-def _needed_s(column: Column, gap: float) -> float:
-    return 0.0 if column.is_gripper else smooth_seconds(column, gap)
 
 
 def _settled(old: Curve, seam: Seam, depth: int = 2) -> Curve:

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from vla_core.contract.model import Column
 from vla_core.execution.curve import Curve
+from vla_core.execution.traits import traits
 
 Array = NDArray[np.float64]
 
 SAMPLES = 12
+_NUMBERS = np.arange(SAMPLES, dtype=np.float64)
 AGREEMENT_NS = 200_000_000  # plans are compared over this time before they are joined
 
 
@@ -41,24 +43,29 @@ class Seam:
         return self._apart(self.old_own, until_ns)
 
     def _apart(self, old: Curve, until_ns: int) -> Array:
-        times = np.linspace(self.at_ns, until_ns, SAMPLES).astype(np.int64)
-        return np.abs(self.new.sample(times)[0] - old.sample(times)[0])
+        # What np.linspace does, at a tenth of its cost.
+        first, last = float(self.at_ns), float(until_ns)
+        instants = first + _NUMBERS * ((last - first) / (SAMPLES - 1))
+        instants[-1] = last
+        times = instants.astype(np.int64)
+        return np.abs(self.new.values(times) - old.values(times))
 
     def quarrel(self, limit: float) -> str | None:
         """Return a sentence if the plans are too far apart to go from one to the other."""
         gaps = self.disagreement(self.at_ns + AGREEMENT_NS).max(axis=0)
-        for column, gap in zip(self.columns, gaps.tolist(), strict=True):
-            if column.kind == "joint_position" and gap > limit:
-                return (
-                    f"old and new plan are {gap:.3g} {column.unit} apart on '{column.name}' "
-                    f"(limit {limit:g}): stopping instead of blending"
-                )
-        return None
+        apart = traits(self.columns).is_joint & (gaps > limit)
+        if not apart.any():
+            return None
+        first = int(apart.argmax())
+        return (
+            f"old and new plan are {gaps[first]:.3g} {self.columns[first].unit} apart on "
+            f"'{self.columns[first].name}' (limit {limit:g}): stopping instead of blending"
+        )
 
     @property
     def newest_wins(self) -> NDArray[np.bool_]:
         """Columns (A,) that are never averaged: halfway between open and closed holds nothing."""
-        return np.array([column.is_gripper for column in self.columns])
+        return traits(self.columns).is_gripper
 
     @property
     def row_times(self) -> NDArray[np.int64]:
