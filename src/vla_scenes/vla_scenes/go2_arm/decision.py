@@ -99,7 +99,7 @@ def in_arm(seen: Seen, base: Floats, point: Floats) -> Floats:
 def from_arm(seen: Seen, base: Floats, point: Floats) -> Floats:
     """Return the reverse of `in_arm`."""
     level = _tilt(seen) @ (point + MOUNT) + np.array([0.0, 0.0, seen.trunk_z])
-    return in_world(float(base[2]), level) + np.array([base[0], base[1], 0.0])
+    return np.asarray(in_world(float(base[2]), level) + np.array([base[0], base[1], 0.0]))
 
 
 def _tilt(seen: Seen) -> Floats:

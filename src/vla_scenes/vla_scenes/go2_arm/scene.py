@@ -71,7 +71,8 @@ class Go2ArmScene(StageScene):
         self._apply_look()
         self.base.place(layout.robot)
         self.place_servos(np.clip(HOME + layout.joint_shift, LOWER, UPPER))
-        self.gait, self._odometry = Gait(layout.gait_seed), np.zeros(3)
+        self.gait = Gait(layout.gait_seed)
+        self._odometry: Floats = np.zeros(3)
         for joint, value in pose_of_stride(self.gait.advance(0, np.zeros(3))).items():
             self.data.joint(joint).qpos[:] = self.data.actuator(joint).ctrl[:] = value
 

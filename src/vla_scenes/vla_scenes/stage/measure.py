@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from vla_scenes.hsr.scene import HsrScene
 from vla_scenes.hsr.tasks import TASKS as HSR_TASKS
 from vla_scenes.layout import EVAL_SEEDS
 from vla_scenes.lockstep import Executed, run_executed
-from vla_scenes.scene import Scene
+from vla_scenes.stage.scene import StageScene
 
 TIME_LIMIT_S = 25.0
 
@@ -44,7 +44,7 @@ class Measured:
     ticks: int
 
 
-def expert_of(robot: str) -> tuple[type[Policy], type[Scene], list[str]]:
+def expert_of(robot: str) -> tuple[Callable[[], Policy], type[StageScene], list[str]]:
     """Return a robot's expert, its scene and the plain wording of each task."""
     if robot == "hsr":
         return HsrExpert, HsrScene, [task.instruction for task in HSR_TASKS]
@@ -56,7 +56,7 @@ def measure(
 ) -> list[Measured]:
     """Run every task on its own unseen seeds, or those whose wording has ``only``."""
     expert, scene_class, instructions = expert_of(robot)
-    contract, scene = load_contract(list(files)), scene_class(0)  # type: ignore[call-arg]
+    contract, scene = load_contract(list(files)), scene_class(0)
     policy, found = expert(), []
     try:
         for number, instruction in enumerate(instructions):

@@ -70,9 +70,7 @@ def main() -> None:
 
 def scene_of(robot: str) -> StageScene:
     """Return a robot's scene, drawn with shadows."""
-    kind = expert_of(robot)[1]
-    assert issubclass(kind, StageScene)
-    return kind(0, LOOK)
+    return expert_of(robot)[1](0, LOOK)
 
 
 def take(scene: StageScene, angle: Angle) -> NDArray[np.uint8]:

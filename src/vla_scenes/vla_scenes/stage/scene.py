@@ -26,10 +26,10 @@ class StageScene:
     A subclass gives ``build``, ``arrange``, ``objects``, ``set_task``, ``success`` and ``joints``.
     """
 
-    columns: ClassVar[tuple[str, ...]]  # positions of `servos`, then the base's three velocities
-    cameras: ClassVar[tuple[str, ...]]
-    entries: ClassVar[tuple[str, ...]]
-    object_entries: ClassVar[tuple[str, ...]]
+    columns: tuple[str, ...]  # positions of `servos`, then the base's three velocities
+    cameras: tuple[str, ...]
+    entries: tuple[str, ...]
+    object_entries: tuple[str, ...]
     servos: ClassVar[tuple[str, ...]]
     limits: ClassVar[tuple[Floats, Floats]]  # of the servos (S,), (S,)
 
@@ -53,6 +53,22 @@ class StageScene:
 
     def arrange(self, seed: int) -> None:
         """Put everything where a seed wants it, with `place_servos` and `base.place`."""
+        raise NotImplementedError
+
+    def set_task(self, instruction: str) -> object:
+        """Choose what `success` checks; InstructionError: nothing that this scene knows."""
+        raise NotImplementedError
+
+    def success(self) -> bool:
+        """Return whether the chosen task is done now; VlaError: none was chosen."""
+        raise NotImplementedError
+
+    def joints(self) -> tuple[Floats, Floats]:
+        """Return measured positions and velocities by entry, as the robot itself knows them."""
+        raise NotImplementedError
+
+    def objects(self) -> dict[str, float]:
+        """Return the truth by entry of `object_entries`."""
         raise NotImplementedError
 
     def disturbance(self, duration_ns: int) -> Floats | None:
