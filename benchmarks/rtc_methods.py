@@ -43,13 +43,18 @@ def run(method: str, delay: int, base: Policy, tuned: Policy, episodes: int, see
     seen = plant.position + SENSOR * rng.normal(size=plant.position.shape)
     plan.take(chunker.chunk(seen, None), 0, 0)  # the first may take its time: nothing moves
     coming: list[tuple[int, int, Array]] = []  # when, as of when, chunk
-    for now in range(STEPS):
-        if now and now % every == 0:
-            seen = plant.position + SENSOR * rng.normal(size=plant.position.shape)
-            coming.append((now + delay, now, chunker.chunk(seen, plan.rows(now))))
+
+    def deliver(now: int) -> None:
         while coming and coming[0][0] <= now:
             _, as_of, chunk = coming.pop(0)
             plan.take(chunk, as_of, now)
+
+    for now in range(STEPS):
+        deliver(now)  # first: who asks now continues what is played from now on
+        if now and now % every == 0:
+            seen = plant.position + SENSOR * rng.normal(size=plant.position.shape)
+            coming.append((now + delay, now, chunker.chunk(seen, plan.rows(now))))
+        deliver(now)  # what needed no time
         plant.follow(plan.play(now))
     done = plant.has_reached & ~plant.has_hit
     return Figures(
