@@ -3,6 +3,7 @@ r"""Our executor against LeRobot's asynchronous inference: same machine, task, p
     ./vla setup --extra lerobot
     ./vla shell python benchmarks/executor_vs_lerobot.py [--quick] [--json FILE] \
         [--markdown docs/executor_vs_lerobot.md]
+    ./vla shell python benchmarks/executor_vs_lerobot.py --ticks
 
 Ours: the shipped process graph over real DDS (policy node, executor, router, supervisor; a bridge
 and cameras around a simulated robot). LeRobot: its own `PolicyServer` and `RobotClient` over its
@@ -10,7 +11,8 @@ own gRPC, in its own environment. Both do the same task in turns: a six-joint ro
 640x480 cameras follows a way; the policy is a deterministic function of the observation and
 answers after a drawn latency. What both sides' robots received is judged by the same functions.
 
-A run takes 12 minutes at most, --quick under one. What is done is kept in --folder: the same
+A run takes 12 minutes at most, --quick under one, --ticks (our tick alone, with no, one and both
+cores busy) under two. What is done is kept in --folder: the same
 command goes on where it was interrupted.
 """
 
@@ -132,8 +134,12 @@ def busy(cores: int) -> Iterator[None]:
         end_all(children)
 
 
-def plan(benchmark: Benchmark, quick: bool) -> None:
+def plan(benchmark: Benchmark, quick: bool, ticks: bool) -> None:
     """Do everything, the most telling first."""
+    loaded = [[Scenario(100, LOAD_LATENCY, LOAD_WAY_S, busy=cores)] for cores in (0, 1, 2)]
+    if ticks:
+        benchmark.conditions(100, loaded)
+        return
     if quick:
         benchmark.conditions(30, [_joins(Scenario(30, "constant:0.2", QUICK_WAY_S))])
         return
@@ -146,7 +152,6 @@ def plan(benchmark: Benchmark, quick: bool) -> None:
             if latency.startswith("constant")
         ]
         benchmark.conditions(rate_hz, synchronous)
-    loaded = [[Scenario(100, LOAD_LATENCY, LOAD_WAY_S, busy=cores)] for cores in (0, 1, 2)]
     benchmark.conditions(100, loaded)
 
 
@@ -180,6 +185,7 @@ def main() -> int:
     """Run, print, write; 0 even where a goal is missed: this measures, it does not test."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one condition, under a minute")
+    parser.add_argument("--ticks", action="store_true", help="the tick's jitter, without LeRobot")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables there")
     parser.add_argument("--folder", type=Path, help="keeps what is done; go on in it later")
@@ -191,14 +197,14 @@ def main() -> int:
     os.environ["PYTHONPATH"] = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
     folder = (arguments.folder or Path(tempfile.mkdtemp(prefix="executor_vs_lerobot_"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    interpreter = theirs.python()
+    interpreter = None if arguments.ticks else theirs.python()
     version = theirs.version(interpreter) if interpreter else "absent"
     print(f"LeRobot {version}; what is done is kept in {folder}", flush=True)
-    if interpreter is None:
+    if interpreter is None and not arguments.ticks:
         print("left out: LeRobot (no environment; ./vla setup --extra lerobot makes it)")
     benchmark = Benchmark(folder, arguments.limit, interpreter)
     try:
-        plan(benchmark, arguments.quick)
+        plan(benchmark, arguments.quick, arguments.ticks)
     except KeyboardInterrupt:
         print(f"\ninterrupted; go on with --folder {folder}", file=sys.stderr)
         return 130
