@@ -54,6 +54,18 @@ def test_another_contract_shows_where_it_changes_the_commands(tmp_path: Path) ->
     assert "differ" in str(result.difference)
 
 
+def test_what_another_machine_rounded_otherwise_is_the_same_within_a_tolerance(
+    tmp_path: Path,
+) -> None:
+    rounded = yaml.safe_load(CONTRACT)
+    rounded["action"]["columns"][0]["velocity"] *= 1.0 + 1e-13
+    bag, contract = record_live(tmp_path / "bag"), parse_contract(rounded)
+    assert replay(bag, contract, tolerance=1e-9).is_exact
+    slower = yaml.safe_load(CONTRACT)
+    slower["action"]["columns"][0]["velocity"] = 0.4
+    assert not replay(bag, parse_contract(slower), tolerance=1e-9).is_exact
+
+
 def test_commands_of_somebody_else_are_told_from_the_executors(tmp_path: Path) -> None:
     bag = record(tmp_path / "bag", Run())
     with pytest.raises(ConfigurationError, match="policy 'demo'"):

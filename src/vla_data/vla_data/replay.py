@@ -62,7 +62,7 @@ class Replay:
     commands: Sequence[Command]
     compared: int  # recorded commands that came out again, up to the first difference
     recorded: int
-    difference: Difference | None  # None: every command is the same, bit by bit
+    difference: Difference | None  # None: every command is the same
     moved: int  # inputs that were moved by a tick or two
 
     @property
@@ -121,12 +121,16 @@ class _Input:
     boot_id: int = 0  # of the executor that began a task
 
 
-def replay(recording: Recording | Path, contract: Contract | None = None) -> Replay:
+def replay(
+    recording: Recording | Path, contract: Contract | None = None, tolerance: float = 0.0
+) -> Replay:
     """Run the core on a recording.
 
     Args:
         recording: a bag, or what was read of it.
         contract: another than the recorded one, to see what it changes.
+        tolerance: by how much a number may differ; 0: not by a bit. For a bag of another machine,
+            whose libm and numpy may round otherwise.
 
     Raises:
         ConfigurationError: the bag lacks the contract or the policy's file.
@@ -135,7 +139,7 @@ def replay(recording: Recording | Path, contract: Contract | None = None) -> Rep
         recording = Recording(recording)
     if contract is None:
         contract = parse_contract(merge_texts(recording.texts["contract"]), "recorded contract")
-    script = _Script(recording, contract)
+    script = _Script(recording, contract, tolerance)
     offsets: Times = np.zeros(len(script.inputs), np.int64)
     best = script.run(offsets)
     runs = 1
@@ -169,8 +173,9 @@ def _repaired(script: _Script, offsets: Times, best: Replay) -> tuple[Replay | N
 class _Script:
     """A recording as inputs and ticks."""
 
-    def __init__(self, recording: Recording, contract: Contract) -> None:
+    def __init__(self, recording: Recording, contract: Contract, tolerance: float) -> None:
         self._recording, self._contract = recording, contract
+        self._tolerance = tolerance
         self._step_ns = contract.step_ns
         self._configs = _policy_configs(recording)
         begun = list(self._begun())
@@ -249,7 +254,8 @@ class _Script:
                 mine = ours[:, columns]
                 if mine.shape != theirs.shape:
                     return Difference(now, f"{len(mine)} rows, recorded were {len(theirs)}")
-                if not np.array_equal(mine, theirs):
+                # NaN is within no tolerance.
+                if not (np.abs(mine - theirs) <= self._tolerance).all():
                     worst = float(np.abs(mine - theirs).max())
                     return Difference(now, f"{field} of '{name}' differ by up to {worst:.3g}")
         return None
