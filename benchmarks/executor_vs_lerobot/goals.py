@@ -60,7 +60,7 @@ def _overhead(runs: Runs) -> Iterator[Goal]:
 def _starved(runs: Runs) -> Goal:
     cases = [(c, f) for (s, c), f in runs.items() if s == "ours" and c.mode == "async"]
     solvable = [(c, f) for c, f in cases if has_solution(c) and not c.busy]
-    starved = {f"{c.rate_hz} Hz {c.latency}": f.starved_ticks for c, f in solvable}
+    starved = {f"{c.rate_hz} Hz {c.latency} {c.join}": f.starved_ticks for c, f in solvable}
     worst = {name: ticks for name, ticks in starved.items() if ticks}
     return Goal(
         f"starved ticks where a threshold exists ({len(solvable)} runs)",
