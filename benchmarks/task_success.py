@@ -40,7 +40,6 @@ from vla_data.checker import Violation
 from vla_data.recording import Recording
 from vla_data.report import compute, table
 from vla_data.report.metrics import EpisodeMetrics, Metrics
-from vla_data.robot import Robot
 from vla_testing import tables
 
 VALID_REAL_TIME_FACTOR = 0.98
@@ -131,8 +130,7 @@ def report(
     recording = Recording(folder / "bag")
     metrics = compute(recording, [judged(episode) for episode in episodes])
     console.print(table(metrics))
-    certain, doubtful = told_apart(metrics.violations, recording.robot)
-    text = "\n".join(summary(metrics, certain, doubtful))
+    text = "\n".join(summary(metrics))
     console.print(text, soft_wrap=True)
     factor = metrics.total.real_time_factor
     is_valid = factor >= VALID_REAL_TIME_FACTOR
@@ -150,40 +148,19 @@ def report(
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
     if arguments.table:
         tables.write_table(arguments.table, maker(arguments), text)
-    return 0 if is_valid and not certain else 1
+    return 0 if is_valid and not metrics.violations else 1
 
 
-def told_apart(
-    violations: Sequence[Violation], robot: Robot
-) -> tuple[list[Violation], list[Violation]]:
-    """Return the violations, and those that only the arrivals of messages without a stamp tell.
-
-    A Twist carries no stamp. One that arrives late looks like a change of acceleration.
-    """
-    unstamped = {
-        name
-        for receiver in robot.receivers.values()
-        if receiver.msgtype == "geometry_msgs/msg/Twist"
-        for name in receiver.columns
-    }
-    doubtful = [
-        v for v in violations if v.kind in ("acceleration", "jerk") and v.column in unstamped
-    ]
-    return [v for v in violations if v not in doubtful], doubtful
-
-
-def summary(
-    metrics: Metrics, certain: Sequence[Violation], doubtful: Sequence[Violation]
-) -> Iterator[str]:
+def summary(metrics: Metrics) -> Iterator[str]:
     """Yield lines in Markdown: a row per task and one for all, then what holds for the run."""
     head = ("Task", "Succeeded (95 % interval)", "Time, mean (longest)", "Starved ticks",
             "Violations", "Real-time factor, least")  # fmt: skip
     names = dict.fromkeys(episode.instruction for episode in metrics.episodes)
     groups = {n: [e for e in metrics.episodes if e.instruction == n] for n in names}
-    rows = [_row(name, group, certain) for name, group in groups.items()]
-    yield tables.table(head, [*rows, _row("all", metrics.episodes, certain)])
+    rows = [_row(name, group, metrics.violations) for name, group in groups.items()]
+    yield tables.table(head, [*rows, _row("all", metrics.episodes, metrics.violations)])
     total = metrics.total
-    kinds = Counter(violation.kind for violation in certain)
+    kinds = Counter(violation.kind for violation in metrics.violations)
     yield ""
     yield f"Policy `{total.policy}`, {total.ticks} ticks, {total.chunks} chunks played."
     yield (
@@ -195,11 +172,6 @@ def summary(
     )
     named = ", ".join(f"{count} of kind {kind}" for kind, count in sorted(kinds.items()))
     yield f"Violations in the whole recording, judged at the receivers: {named or 'none'}."
-    if doubtful:
-        yield (
-            f"Not counted: {len(doubtful)} of acceleration or jerk of the base, whose messages "
-            "carry no stamp and were judged by when they arrived."
-        )
 
 
 def _row(

@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 
 from vla_data.bag import LATCHED, RELIABLE, BagReader, BagWriter
-from vla_data.recording import NS, STACK_TOPICS, Recording
+from vla_data.recording import STACK_TOPICS, Recording
+from vla_data.records import NS
 from vla_data.replay import replay
 
 BAG = Path(__file__).parent / "so101_task"

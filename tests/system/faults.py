@@ -11,7 +11,8 @@ import numpy as np
 
 from vla_data.checker import time_to_rest
 from vla_data.checker.limits import Violation, check_limits
-from vla_data.recording import MODES, NS, RUNNING, Command, Recording
+from vla_data.recording import Recording
+from vla_data.records import MODES, NS, RUNNING, Command
 
 HEAD = (
     "Fault",

@@ -17,7 +17,8 @@ from rcl_interfaces.srv import SetParameters
 from world import ROOT, World, world
 
 from vla_data.checker import check, time_to_rest
-from vla_data.recording import Recording, Series
+from vla_data.recording import Recording
+from vla_data.records import Series
 from vla_interfaces.msg import ExecutorState
 from vla_testing.tables import SafeStops
 

@@ -14,7 +14,8 @@ from vla_core.errors import ConfigurationError
 from vla_data.checker import Verdict, check, time_to_rest
 from vla_data.checker.execution import judge_execution
 from vla_data.checker.reference import differences, segments
-from vla_data.recording import Recording, Series
+from vla_data.recording import Recording
+from vla_data.records import Series
 from vla_data.robot import read_robot
 
 START = 100 * NS

@@ -8,7 +8,8 @@ from synthetic import CONTRACT, NS, WALL, Run, record
 
 from vla_core.errors import ConfigurationError
 from vla_data.bag import LATCHED, BagWriter, TypeStore
-from vla_data.recording import ClockMap, Recording
+from vla_data.clock_map import ClockMap
+from vla_data.recording import Recording
 
 START = 100 * NS
 

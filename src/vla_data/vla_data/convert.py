@@ -21,7 +21,8 @@ from vla_core.observation import ObservationAssembler
 from vla_core.types import Observation
 from vla_data.images import pixels_of
 from vla_data.lerobot import DatasetWriter, Feature, image, vector, video
-from vla_data.recording import NS, Recording, Task
+from vla_data.recording import Recording
+from vla_data.records import NS, Task
 from vla_data.robot import merge_texts
 
 STATE, ACTION, IMAGES = "observation.state", "action", "observation.images"

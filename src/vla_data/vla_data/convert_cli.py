@@ -10,7 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from vla_core.errors import ConfigurationError
-from vla_data.recording import NS, Recording, Task
+from vla_data.recording import Recording
+from vla_data.records import NS, Task
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -30,8 +30,9 @@ from vla_core.execution import (
     Task,
 )
 from vla_core.types import ActionChunk
-from vla_data.recording import DEGRADED, RUNNING, Chunk, Failure, Recording
-from vla_data.recording import Command as Recorded
+from vla_data.recording import Recording
+from vla_data.records import DEGRADED, RUNNING, Chunk, Failure
+from vla_data.records import Command as Recorded
 from vla_data.robot import merge_texts
 
 Times = NDArray[np.int64]

@@ -23,17 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_data.checker.reference import Segment, differences, segments
-from vla_data.recording import (
-    DEGRADED,
-    HOLDING,
-    NS,
-    RUNNING,
-    Chunk,
-    Command,
-    EpochKey,
-    Recording,
-    Task,
-)
+from vla_data.recording import Recording
+from vla_data.records import DEGRADED, HOLDING, NS, RUNNING, Chunk, Command, EpochKey, Task
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_data.checker.reference import Segment, differences, segments
-from vla_data.recording import DEGRADED, RUNNING, Command, Recording, Series
+from vla_data.recording import Recording
+from vla_data.records import DEGRADED, RUNNING, Command, Series
 from vla_data.robot import Receiver, Robot
 
 Floats = NDArray[np.float64]

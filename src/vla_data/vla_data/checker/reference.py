@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_data.recording import NS, Command
+from vla_data.records import NS, Command
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vla_data.recording import NS, Series
+from vla_data.records import NS, Series
 
 WINDOW_S = 0.04  # over which speed is measured: encoders step
 QUIET_S = 0.3  # rest must last this long

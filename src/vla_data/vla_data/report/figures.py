@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_data.checker import Execution
-from vla_data.recording import MODES, NS, Chunk, Command, Recording, State
+from vla_data.recording import Recording
+from vla_data.records import MODES, NS, Chunk, Command, State
 from vla_data.report import svg
 from vla_data.report.metrics import EpisodeMetrics
 

@@ -13,7 +13,8 @@ import numpy as np
 from vla_data.checker import judge_execution
 from vla_data.images import pixels_of
 from vla_data.lerobot.images import VideoWriter
-from vla_data.recording import MODES, NS, Recording
+from vla_data.recording import Recording
+from vla_data.records import MODES, NS
 from vla_data.report import canvas
 from vla_data.report.figures import played_chunks
 from vla_data.report.metrics import EpisodeMetrics, Metrics

@@ -13,7 +13,8 @@ import numpy as np
 from vla_core.metrics import wilson
 from vla_data.checker import Execution, Violation, check_limits, judge_execution
 from vla_data.checker.execution import join
-from vla_data.recording import NS, Recording, State, Task
+from vla_data.recording import Recording
+from vla_data.records import NS, State, Task
 
 NAN = float("nan")
 

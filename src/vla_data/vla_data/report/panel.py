@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_data.recording import NS, Chunk, Recording
+from vla_data.recording import Recording
+from vla_data.records import NS, Chunk
 from vla_data.report import canvas
 
 Floats = NDArray[np.float64]

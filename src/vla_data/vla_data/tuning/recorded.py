@@ -8,7 +8,8 @@ import numpy as np
 
 from vla_core.contract import Contract, parse_contract
 from vla_core.errors import ConfigurationError
-from vla_data.recording import NS, Recording
+from vla_data.recording import Recording
+from vla_data.records import NS
 from vla_data.robot import merge_texts
 from vla_data.tuning.latency import Latency, measured
 from vla_data.tuning.robot import Setting
