@@ -337,6 +337,20 @@ def test_quick_topics_are_heard_in_their_own_thread(spun: SingleThreadedExecutor
     assert not crashes
 
 
+def test_the_clock_is_heard_by_the_executor_until_the_thread_takes_over(
+    spun: SingleThreadedExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Node("quick", parameter_overrides=[Parameter("use_sim_time", value=True)])
+    spun.add_node(node)
+    clock = node.create_publisher(Clock, "/clock", qos.EVENT)
+    monkeypatch.setattr(QuickTopics, "_serve", lambda self, known: time.sleep(0.01))  # not yet
+    quick = QuickTopics(node, lambda crash: None)
+    until(spun, clock.get_subscription_count, "the topic is matched")
+    clock.publish(Clock(clock=time_msg(70 * MS)))
+    until(spun, lambda: node.get_clock().now().nanoseconds == 70 * MS, "the time")
+    quick.stop()
+
+
 def test_a_crash_in_a_quick_topic_is_told(spun: SingleThreadedExecutor) -> None:
     node = Node("quick")
     spun.add_node(node)

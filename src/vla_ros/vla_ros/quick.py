@@ -116,6 +116,7 @@ def _call(subscription: Subscription, taken: tuple[Any, Any]) -> None:
 def _regroup(subscription: Subscription, group: QuickGroup) -> None:
     """Move a subscription with its events, whose waiting would else wake up for its data."""
     for entity in (subscription, *subscription.event_handlers):
+        group.add_entity(entity)  # the executor asks for it until the thread has taken over
         entity.callback_group = group
 
 
