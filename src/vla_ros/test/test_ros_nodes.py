@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -349,6 +350,17 @@ def test_the_clock_is_heard_by_the_executor_until_the_thread_takes_over(
     clock.publish(Clock(clock=time_msg(70 * MS)))
     until(spun, lambda: node.get_clock().now().nanoseconds == 70 * MS, "the time")
     quick.stop()
+
+
+def test_an_active_node_has_no_start_up_left_to_collect(spun: SingleThreadedExecutor) -> None:
+    node = ManagedNode("calm")
+    spun.add_node(node)
+    gc.unfreeze()
+    left = len(gc.get_objects())
+    node.trigger_configure()
+    node.trigger_activate()
+    assert len(gc.get_objects()) < left / 100
+    gc.unfreeze()
 
 
 def test_a_crash_in_a_quick_topic_is_told(spun: SingleThreadedExecutor) -> None:

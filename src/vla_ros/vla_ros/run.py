@@ -18,6 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from vla_core.errors import VlaError
 from vla_ros.lifecycle import ManagedNode
+from vla_ros.pauses import forget_start_up
 from vla_ros.quick import QuickTopics
 
 OK, CRASHED, REFUSED = 0, 1, 2
@@ -41,6 +42,7 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
     quick: QuickTopics | None = None
     try:
         node = make()
+        forget_start_up()
         executor.add_node(node)
         quick = QuickTopics(node, lambda error: executor.create_task(_raise, error))
         while not ended.is_set():
