@@ -7,6 +7,7 @@ import json
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     # Not `launch`: launch_pytest takes that marker for its own, our top-level folder that module.
     if item.get_closest_marker("ros_launch") and importlib.util.find_spec("launch_ros") is None:
         pytest.skip("no `launch` here: it comes with a ROS installation, not from PyPI")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a process of pytest-xdist: tell the one that reports what was left out."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["left_out"] = dict(_left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear it there; each process collects, and leaves out, everything."""
+    for marker, count in getattr(node, "workeroutput", {}).get("left_out", {}).items():
+        _left_out[marker] = max(count, _left_out[marker])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -19,6 +19,8 @@ from tools.paths import LOG, ROOT
 
 PURE = ("vla_core", "vla_hosting", "vla_data", "vla_scenes", "vla_models")
 OTHER_PYTHONS = ("3.10", "3.13")
+# Pure tests have nothing in common but the processor.
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadscope", "--no-loadscope-reorder")
 HOW_TO_RUN = {
     "slow": "./vla test --all",
     "gpu": "./vla test -m gpu",
@@ -66,7 +68,7 @@ class Run:
 
     def _core(self) -> None:
         pure = [f"src/{name}" for name in PURE]
-        self._pytest("core", *pure, "tests/tools", built=False)
+        self._pytest("core", *pure, "tests/tools", built=False, options=SIDE_BY_SIDE)
         for version in OTHER_PYTHONS:
             if version == _version_of(self.recipe):
                 continue
@@ -80,7 +82,8 @@ class Run:
         recipe = environment.core_recipe(version)
         self.ensure(recipe, built=False)
         env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-        return self._run_pytest(recipe.python, ["src/vla_core", "-m", "not once"], env)
+        chosen = ["src/vla_core", "-m", "not once", *SIDE_BY_SIDE]
+        return self._run_pytest(recipe.python, chosen, env)
 
     def _build(self) -> bool:
         try:
@@ -96,13 +99,15 @@ class Run:
         folders = sorted(p for p in (ROOT / "tests").glob("*/") if p.is_dir())
         return paths + [f"tests/{p.name}" for p in folders if p.name not in ("tools", "demo")]
 
-    def _pytest(self, title: str, *paths: str, built: bool = True) -> None:
+    def _pytest(
+        self, title: str, *paths: str, built: bool = True, options: Sequence[str] = ()
+    ) -> None:
         make = activation.of_workspace if built else activation.of_environment
         env = make(self.recipe, os.environ)
         found = [path for path in paths if (ROOT / path).exists()]
         slow = ["--all"] if self.slow else []
-        self._step(title, " ".join(["./vla test", *slow, *found]),
-                   lambda: self._run_pytest(self.recipe.python, found, env))  # fmt: skip
+        run = functools.partial(self._run_pytest, self.recipe.python, [*found, *options], env)
+        self._step(title, " ".join(["./vla test", *slow, *found]), run)
 
     def _run_pytest(self, python: Path, paths: Sequence[str], env: dict[str, str]) -> bool:
         counts = LOG / "test-counts.json"
