@@ -115,7 +115,8 @@ class Run:
         if counts.exists():
             counts.unlink()
         # A file that cannot be imported is one failure, not the end of the others.
-        options = ["--continue-on-collection-errors", *(["--all"] if self.slow else [])]
+        options = ["--continue-on-collection-errors", "--durations=12"]
+        options += ["--all"] if self.slow else []
         command = [str(python), "-m", "pytest", *options, *paths]
         code = subprocess.run(command, cwd=ROOT, env={**env, "VLA_TEST_COUNTS": str(counts)})
         if counts.exists():

@@ -24,7 +24,7 @@ from vla_ros.stamps import time_ns
 
 ROOT = Path(__file__).resolve().parents[2]
 MOVING, RESTING = 0.15, 0.05  # rad/s, of the fastest joint
-_domains = itertools.count()
+_domains = itertools.count(1)  # 0 would be the one of this process
 
 
 class World:

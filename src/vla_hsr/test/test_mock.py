@@ -32,7 +32,7 @@ def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
     folder = tmp_path_factory.mktemp("hsr")
     # A busy machine may starve the emulator for a second.
     bridge = {"gripper_mode": "force", "stop_silence_s": 5.0}
-    with arena(folder, os.getpid() % 100 + 1, **bridge) as running:
+    with arena(folder, (os.getpid() + 50) % 100 + 1, **bridge) as running:
         yield running
     STOPS.write(ROOT)
 

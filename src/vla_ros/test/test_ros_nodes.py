@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import subprocess
@@ -240,6 +239,7 @@ def test_diagnostics_carry_rate_and_age(spun: SingleThreadedExecutor) -> None:
 
 
 PROGRAM = """
+import gc
 import sys
 from rclpy.node import Node
 from vla_core.errors import ConfigurationError
@@ -255,7 +255,8 @@ class Ends(ManagedNode):
             self.create_timer(0.01, lambda: 1 / 0)
         self.trigger_configure()
         self.trigger_activate()
-        self.create_timer(0.01, lambda: print("ready", flush=True))
+        # Once it spins, a garbage collection finds nothing of the start.
+        self.create_timer(0.01, lambda: gc.get_freeze_count() and print("ready", flush=True))
     def on_stop(self):
         print("stopped", flush=True)
     def on_release(self):
@@ -350,17 +351,6 @@ def test_the_clock_is_heard_by_the_executor_until_the_thread_takes_over(
     clock.publish(Clock(clock=time_msg(70 * MS)))
     until(spun, lambda: node.get_clock().now().nanoseconds == 70 * MS, "the time")
     quick.stop()
-
-
-def test_an_active_node_has_no_start_up_left_to_collect(spun: SingleThreadedExecutor) -> None:
-    node = ManagedNode("calm")
-    spun.add_node(node)
-    gc.unfreeze()
-    left = len(gc.get_objects())
-    node.trigger_configure()
-    node.trigger_activate()
-    assert len(gc.get_objects()) < left / 100
-    gc.unfreeze()
 
 
 def test_a_crash_in_a_quick_topic_is_told(spun: SingleThreadedExecutor) -> None:

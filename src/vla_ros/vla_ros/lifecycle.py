@@ -15,7 +15,6 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from vla_core.errors import VlaError
-from vla_ros.pauses import forget_start_up
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -71,7 +70,6 @@ class ManagedNode(LifecycleNode):
         return FAILURE
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        forget_start_up()
         super().on_activate(state)
         self.is_active = True
         if self._guarded("activate", self.on_start):
