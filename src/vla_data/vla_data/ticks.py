@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from vla_data.records import UNSTAMPED, Command
+
+# Commands of one tick arrive no further apart than this, in steps.
+REACH = 4
 
 
 def in_ticks(
@@ -16,9 +20,9 @@ def in_ticks(
 ) -> list[Command]:
     """Give each command without a stamp that of another receiver's command of the same tick.
 
-    A tick sends one command to each receiver, so they arrive together, in order; when they arrive
-    tells less, because a busy recorder hears several at once. What has no partner within half a
-    step was sent when it arrived.
+    A tick sends one command to each receiver, so both sequences are the same ticks in the same
+    order, but for what was lost; when each arrives tells less, because a busy machine holds up
+    one of a pair or hears several at once. What has no partner was sent when it arrived.
 
     Args:
         commands: of one receiver, as they arrived.
@@ -26,18 +30,64 @@ def in_ticks(
         step_ns: between two ticks.
         to_ros: wall clock to ROS time.
     """
-    found, following = [], 0
+    unstamped = [c for c in commands if c.stamp_ns == UNSTAMPED]
+    partners = iter(
+        _aligned([c.arrived_ns for c in unstamped], [c.arrived_ns for c in stamped], step_ns)
+    )
+    found = []
     for command in commands:
-        if command.stamp_ns != UNSTAMPED:
-            found.append(command)
-            continue
-        earliest = command.arrived_ns - step_ns // 2
-        while following < len(stamped) and stamped[following].arrived_ns < earliest:
-            following += 1
-        partner = stamped[following] if following < len(stamped) else None
-        if partner is not None and partner.arrived_ns <= command.arrived_ns + step_ns // 2:
-            found.append(replace(command, stamp_ns=partner.stamp_ns))
-            following += 1
-        else:
-            found.append(replace(command, stamp_ns=to_ros(command.arrived_ns)))
+        if command.stamp_ns == UNSTAMPED:
+            partner = next(partners)
+            alone = partner is None
+            stamp_ns = to_ros(command.arrived_ns) if alone else stamped[partner].stamp_ns
+            command = replace(command, stamp_ns=stamp_ns)
+        found.append(command)
     return found
+
+
+@dataclass(frozen=True)
+class _Match:
+    """A command, its partner, and what was matched before; together they cost so much."""
+
+    cost: int
+    command: int
+    partner: int
+    before: _Match | None
+
+
+def _aligned(times: Sequence[int], others: Sequence[int], step_ns: int) -> list[int | None]:
+    """Return each time's partner, in order, each once: the least time apart in all.
+
+    To leave a time without a partner costs a step.
+    """
+    ends: dict[int, _Match | None] = {-1: None}  # by the last partner, the cheapest way there
+    for number, time in enumerate(times):
+        low = bisect_left(others, time - REACH * step_ns)
+        high = bisect_right(others, time + REACH * step_ns)
+        best = min(ends.items(), key=lambda end: _cost(end[1], number, step_ns))
+        # Whatever ends before what can still be reached is as good as the best of them.
+        alive = {last: way for last, way in ends.items() if last >= low} | {best[0]: best[1]}
+        ends = dict(alive)
+        for partner in range(low, high):
+            ways = [way for last, way in alive.items() if last < partner]
+            if not ways:
+                continue
+            before = min(ways, key=lambda way: _cost(way, number, step_ns))
+            cost = _cost(before, number, step_ns) + abs(others[partner] - time)
+            match = _Match(cost, number, partner, before)
+            known = ends.get(partner)
+            if known is None or cost < _cost(known, number + 1, step_ns):
+                ends[partner] = match
+    found: list[int | None] = [None] * len(times)
+    match = min(ends.values(), key=lambda way: _cost(way, len(times), step_ns))
+    while match is not None:
+        found[match.command] = match.partner
+        match = match.before
+    return found
+
+
+def _cost(way: _Match | None, until: int, step_ns: int) -> int:
+    """Return the cost of a way, if all times after its last match stay alone."""
+    if way is None:
+        return until * step_ns
+    return way.cost + (until - way.command - 1) * step_ns
