@@ -96,7 +96,7 @@ class Run:
     row_ns: int = 50 * MS
     disagreement: float = 0.0  # added to every second chunk
     spoil: Callable[[Tick], Tick | None] = lambda tick: tick
-    modes: dict[float, int] = field(default_factory=lambda: {0.0: 2})  # from when on: mode
+    modes: dict[float, int] = field(default_factory=lambda: {0.0: 4, 0.1: 2})  # from when on: mode
     states_from_s: float = 0.0
     restart_s: float | None = None  # a state of an executor that has just started
     images: bool = False

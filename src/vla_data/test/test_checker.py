@@ -143,7 +143,7 @@ def test_a_single_row_at_rest_is_a_tail(tmp_path: Path) -> None:
             resting.append(tick.positions[-1])
         return hold(tick)
 
-    run = Run(spoil=spoil, modes={0.0: 2, 1.0: 4})
+    run = Run(spoil=spoil, modes={0.0: 4, 0.1: 2, 1.0: 4})
     assert verdict(tmp_path, run).by_kind == {}
 
 
@@ -167,8 +167,21 @@ def test_a_jump_at_the_start_is_found(tmp_path: Path) -> None:
 
 
 def test_a_start_in_motion_is_found(tmp_path: Path) -> None:
-    result = verdict(tmp_path, Run(spoil=lambda t: t if t.stamp_ns > START + NS else None))
+    def late(t: Tick) -> Tick | None:
+        return t if t.stamp_ns > START + NS else None
+
+    result = verdict(tmp_path, Run(spoil=late, modes={0.0: 4, 1.0: 2}))
     assert set(result.by_kind) == {"start"}
+
+
+def test_a_start_that_the_recorder_missed_is_a_gap_and_no_start_in_motion(tmp_path: Path) -> None:
+    # The executor said at 0.5 s that it moves the robot, the first command was heard at 1 s.
+    def missed(t: Tick) -> Tick | None:
+        return t if t.stamp_ns > START + NS else None
+
+    result = verdict(tmp_path, Run(spoil=missed, modes={0.0: 4, 0.5: 2}))
+    assert result.by_kind == {"gap": 1}
+    assert result.violations[0].value == pytest.approx(0.52)
 
 
 def test_a_recording_that_begins_in_motion_is_not_blamed_for_it(tmp_path: Path) -> None:
@@ -185,7 +198,7 @@ def test_a_silence_while_running_is_a_gap(tmp_path: Path) -> None:
 
 
 def test_a_silence_while_holding_is_none(tmp_path: Path) -> None:
-    quiet = Run(spoil=lambda t: None if t.stamp_ns > AT + NS else t, modes={0.0: 2, 1.0: 4})
+    quiet = Run(spoil=lambda t: None if t.stamp_ns > AT + NS else t, modes={0.0: 4, 0.1: 2, 1.0: 4})
     assert "gap" not in verdict(tmp_path, quiet).by_kind
 
 
@@ -225,7 +238,7 @@ def test_ticks_past_the_last_row_are_starved(tmp_path: Path) -> None:
 
 
 def test_starvation_while_stopped_is_none(tmp_path: Path) -> None:
-    run = Run(chunks_until_s=0.5, modes={0.0: 2, 1.9: 5})
+    run = Run(chunks_until_s=0.5, modes={0.0: 4, 0.1: 2, 1.9: 5})
     assert verdict(tmp_path, run).execution.starved == 0
 
 

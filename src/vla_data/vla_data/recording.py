@@ -85,10 +85,6 @@ class Recording:
         at = int(np.searchsorted(self._state_stamps, ros_ns, side="right"))
         return self.states[at - 1] if at else None
 
-    def heard_before(self, ros_ns: int) -> bool:
-        """Return whether a state of the executor was recorded before a time."""
-        return bool((self._state_stamps < ros_ns).any())
-
     def _read(self, bag: BagReader) -> None:
         robot = self.robot
         self._messages = self._collect(bag)

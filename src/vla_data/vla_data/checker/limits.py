@@ -50,9 +50,11 @@ def check_limits(recording: Recording) -> list[Violation]:
             before: Segment | None = None
             for segment in segments(commands):
                 found += judge.segment(segment)
-                # A recording that begins in the middle of a motion does not show its start.
-                if before is not None or recording.heard_before(segment.commands[0].stamp_ns):
+                unheard_ns = _unheard_ns(recording, segment, before)
+                if not unheard_ns:
                     found += judge.start(segment, before, recording.series)
+                elif unheard_ns > receiver.deadline_ns:
+                    found.append(_gap(name, receiver, segment.commands[0].stamp_ns, unheard_ns))
                 before = segment
         else:
             found += judge.plain(commands)
@@ -216,6 +218,31 @@ def _measured(series: dict[str, Series], columns: Sequence[str], at_ns: int) -> 
     return found
 
 
+def _unheard_ns(recording: Recording, segment: Segment, before: Segment | None) -> int:
+    """Return for how long an executor had moved the robot before its first recorded command.
+
+    A recorder that is started in the middle of a motion, or that meets the commands of a new
+    executor later than the robot does, cannot show how the motion began.
+    """
+    first_ns = segment.commands[0].stamp_ns
+    state = recording.state_at(first_ns)
+    if state is None:
+        return 1 if before is None else 0  # began unheard, nobody knows when
+    moving = [
+        other.stamp_ns
+        for other in recording.states
+        if other.epoch[0] == state.epoch[0] and other.mode in (RUNNING, DEGRADED)
+    ]
+    begun_ns = min(moving, default=first_ns)
+    was_heard = before is not None and before.commands[-1].stamp_ns >= begun_ns
+    late_ns = first_ns - begun_ns
+    return late_ns if not was_heard and late_ns > 2 * recording.robot.step_ns else 0
+
+
+def _gap(name: str, receiver: Receiver, stamp_ns: int, silence_ns: int) -> Violation:
+    return Violation("gap", stamp_ns, name, silence_ns / 1e9, receiver.deadline_ns / 1e9, "tick")
+
+
 def _gaps(
     recording: Recording, name: str, receiver: Receiver, commands: Sequence[Command]
 ) -> Iterator[Violation]:
@@ -234,5 +261,4 @@ def _gaps(
         states = [state for state in (*edges, *between) if state is not None]
         same = len({(state.epoch[0], state.task_id) for state in states}) == 1
         if same and all(state.mode in (RUNNING, DEGRADED) for state in states):
-            limit = receiver.deadline_ns / 1e9
-            yield Violation("gap", after.stamp_ns, name, silence / 1e9, limit, "tick")
+            yield _gap(name, receiver, after.stamp_ns, silence)
