@@ -38,9 +38,10 @@ def in_ticks(
     for command in commands:
         if command.stamp_ns == UNSTAMPED:
             partner = next(partners)
-            alone = partner is None
-            stamp_ns = to_ros(command.arrived_ns) if alone else stamped[partner].stamp_ns
-            command = replace(command, stamp_ns=stamp_ns)
+            sent_ns = (
+                to_ros(command.arrived_ns) if partner is None else stamped[partner].stamp_ns
+            )
+            command = replace(command, stamp_ns=sent_ns)
         found.append(command)
     return found
 
@@ -64,25 +65,32 @@ def _aligned(times: Sequence[int], others: Sequence[int], step_ns: int) -> list[
     for number, time in enumerate(times):
         low = bisect_left(others, time - REACH * step_ns)
         high = bisect_right(others, time + REACH * step_ns)
-        best = min(ends.items(), key=lambda end: _cost(end[1], number, step_ns))
-        # Whatever ends before what can still be reached is as good as the best of them.
-        alive = {last: way for last, way in ends.items() if last >= low} | {best[0]: best[1]}
-        ends = dict(alive)
-        for partner in range(low, high):
-            ways = [way for last, way in alive.items() if last < partner]
+        ends = _passing(ends, low, number, step_ns)
+        for partner in range(high - 1, low - 1, -1):  # downwards: what is added is not yet passed
+            ways = [way for last, way in ends.items() if last < partner]
             if not ways:
                 continue
             before = min(ways, key=lambda way: _cost(way, number, step_ns))
             cost = _cost(before, number, step_ns) + abs(others[partner] - time)
-            match = _Match(cost, number, partner, before)
-            known = ends.get(partner)
-            if known is None or cost < _cost(known, number + 1, step_ns):
-                ends[partner] = match
-    found: list[int | None] = [None] * len(times)
-    match = min(ends.values(), key=lambda way: _cost(way, len(times), step_ns))
-    while match is not None:
-        found[match.command] = match.partner
-        match = match.before
+            if partner not in ends or cost < _cost(ends[partner], number + 1, step_ns):
+                ends[partner] = _Match(cost, number, partner, before)
+    way = min(ends.values(), key=lambda end: _cost(end, len(times), step_ns))
+    return _partners(way, len(times))
+
+
+def _passing(
+    ends: dict[int, _Match | None], low: int, number: int, step_ns: int
+) -> dict[int, _Match | None]:
+    """Keep the ways that end at a partner still in reach, and the cheapest of all."""
+    best = min(ends.items(), key=lambda end: _cost(end[1], number, step_ns))
+    return {last: way for last, way in ends.items() if last >= low} | {best[0]: best[1]}
+
+
+def _partners(way: _Match | None, count: int) -> list[int | None]:
+    found: list[int | None] = [None] * count
+    while way is not None:
+        found[way.command] = way.partner
+        way = way.before
     return found
 
 
