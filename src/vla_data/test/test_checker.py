@@ -198,7 +198,9 @@ def test_a_silence_while_running_is_a_gap(tmp_path: Path) -> None:
 
 
 def test_a_silence_while_holding_is_none(tmp_path: Path) -> None:
-    quiet = Run(spoil=lambda t: None if t.stamp_ns > AT + NS else t, modes={0.0: 4, 0.1: 2, 1.0: 4})
+    quiet = Run(
+        spoil=lambda t: None if t.stamp_ns > AT + NS else t, modes={0.0: 4, 0.1: 2, 1.0: 4}
+    )
     assert "gap" not in verdict(tmp_path, quiet).by_kind
 
 

@@ -38,9 +38,7 @@ def in_ticks(
     for command in commands:
         if command.stamp_ns == UNSTAMPED:
             partner = next(partners)
-            sent_ns = (
-                to_ros(command.arrived_ns) if partner is None else stamped[partner].stamp_ns
-            )
+            sent_ns = to_ros(command.arrived_ns) if partner is None else stamped[partner].stamp_ns
             command = replace(command, stamp_ns=sent_ns)
         found.append(command)
     return found
