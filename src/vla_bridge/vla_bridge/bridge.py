@@ -120,6 +120,10 @@ class BridgeNode(ManagedNode):
         """Return the measured positions (A,), NaN where a column is not measured; None: none."""
         return None
 
+    def reset_refusal(self) -> str:
+        """Return why a stop cannot be cleared yet, as a sentence; empty: it can."""
+        return ""
+
     def write(self, positions: Floats, velocities: Floats) -> None:
         """Send targets (A,) to the robot; NaN position: no position target for this column."""
         raise NotImplementedError
@@ -280,6 +284,10 @@ class BridgeNode(ManagedNode):
         return response
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        refusal = self.reset_refusal()
+        if refusal:
+            response.success, response.message = False, f"still stopped: {refusal}"
+            return response
         with self._lock:
             self._authority.reset()
         self._tell_source()

@@ -151,6 +151,8 @@ def test_an_unplugged_arm_stops_the_base_as_well() -> None:
         it.bridge.obedient.unplugged = True
         it.world.until(lambda: it.bridge.is_stopped, "the stop is latched")
         it.comes_to_rest()
+        refused = it.world.call(Trigger, "bridge/reset")
+        assert not refused.success and refused.message.startswith("still stopped: the arm:")
 
 
 def test_deactivation_in_motion_waits_for_rest() -> None:

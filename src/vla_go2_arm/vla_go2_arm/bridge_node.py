@@ -158,6 +158,10 @@ class Go2ArmNode(BridgeNode):
         positions[self._arm_order] = measured
         return positions
 
+    def reset_refusal(self) -> str:
+        arm = self._arm
+        return "" if arm is None or arm.measured() is not None else f"the arm: {arm.trouble}"
+
     def write(self, positions: Floats, velocities: Floats) -> None:
         steady = time.monotonic_ns()
         self._take_state()

@@ -17,7 +17,6 @@ from geometry_msgs.msg import Twist
 from rclpy.action import ActionClient
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
-from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_bridge.bridge import BridgeNode, BridgeParams, Floats
@@ -263,15 +262,10 @@ class HsrNode(BridgeNode):
         if msg.data:
             self.stop_everything("robot", f"'{topic}' is pressed")
 
-    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def reset_refusal(self) -> str:
         trouble = self._stops.trouble(time.monotonic_ns()) if self.is_active else ""
-        if trouble:
-            response.success = False
-            response.message = (
-                f"still stopped: {trouble}. After a bumper, /bumper/reset restarts the controllers"
-            )
-            return response
-        return super()._on_reset(request, response)
+        after = "After a bumper, /bumper/reset restarts the controllers"
+        return f"{trouble}. {after}" if trouble else ""
 
     def _on_select(
         self, request: SelectSource.Request, response: SelectSource.Response

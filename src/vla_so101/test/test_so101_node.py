@@ -66,6 +66,8 @@ def test_an_unplugged_bus_stops_and_the_arm_is_found_again(rig: Rig) -> None:
     rig.set(plugged=False)
     rig.world.until(lambda: rig.bridge.is_stopped, "the stop is latched")
     before = rig.emulator.positions()
+    refused = rig.world.call(Trigger, "bridge/reset")
+    assert not refused.success and "not found again yet" in refused.message
     rig.set(plugged=True)
     count = len(rig.joints)
     rig.world.until(lambda: len(rig.joints) > count + 5, "joint states are back")

@@ -93,6 +93,10 @@ class So101Node(BridgeNode):
         measured[self._index] = reading.positions
         return measured
 
+    def reset_refusal(self) -> str:
+        lost = self._follower.is_lost
+        return f"the arm is not found again yet ({self._follower.trouble})" if lost else ""
+
     def write(self, positions: Floats, velocities: Floats) -> None:
         self._step(positions[self._index])
 
