@@ -23,6 +23,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from vla_bridge.measured import MEASURED_AGE_S
 from vla_bridge.moveit import MoveIt
 from vla_core.bridge.homing import Way, planned, straight
 from vla_core.contract import load_contract
@@ -39,7 +40,6 @@ from vla_ros.stamps import now_ns
 Floats = NDArray[np.float64]
 
 PIECE_S = 0.05  # between pieces of a way
-MEASURED_AGE_S = 0.5  # an older measured state is none
 EXECUTOR_AGE_S = 3.0  # an executor that says nothing for so long runs nothing
 ANSWER_S = 3.0  # longest wait for the bridge
 SETTLE_S = 3.0  # longest wait for the robot to arrive after the end of the way

@@ -8,7 +8,6 @@ topics that their documentation names.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,9 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from vla_bridge.bridge import Floats
 from vla_bridge.bridge_node import RelayNode, RelayParams, pairs
+from vla_bridge.measured import Measured
 from vla_bridge.observations import base_msg, joints_msg, sources
 from vla_core.errors import ConfigurationError, ObservationError
-from vla_core.types import NS_PER_S
 from vla_ros import qos
 from vla_ros.diagnostics import Meter
 from vla_ros.images import compressed_msg, fit, image_from_msg, image_msg
@@ -29,10 +28,6 @@ from vla_ros.joints import entries_from_msg
 from vla_ros.parameters import param
 from vla_ros.run import run_node
 from vla_ros.stamps import now_ns, time_ns
-
-# A measured state older than this is none: no command is taken, for example while the
-# simulation is paused.
-MEASURED_AGE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,8 +48,7 @@ class SimulatorNode(RelayNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._measured_state: tuple[int, Floats] | None = None
-        self._unmeasured = "no joint states heard yet"
+        self._measured_state = Measured(self.params.joint_states)
         self._filled = sources(self.contract, self.params.base_entries)
         self._outs = {
             topic: self.create_publisher(JointState, topic, qos.SENSOR)
@@ -72,13 +66,7 @@ class SimulatorNode(RelayNode):
         Raises:
             ObservationError: the simulation does not tell them, so no command is taken either.
         """
-        if self._measured_state is None:
-            raise ObservationError(f"'{self.params.joint_states}': {self._unmeasured}")
-        heard_ns, positions = self._measured_state
-        age_s = (time.monotonic_ns() - heard_ns) / NS_PER_S
-        if age_s > MEASURED_AGE_S:
-            raise ObservationError(f"'{self.params.joint_states}': silent for {age_s:.1f} s")
-        return positions
+        return self._measured_state.read()
 
     # Inputs.
 
@@ -104,7 +92,7 @@ class SimulatorNode(RelayNode):
             for topic, entries in self._filled.joints.items():
                 self._outs[topic].publish(joints_msg(msg, entries, self._named))
         except ObservationError as error:
-            self._measured_state, self._unmeasured = None, str(error)
+            self._measured_state.lose(str(error))
             raise
 
     def _measure(self, msg: JointState) -> None:
@@ -114,7 +102,7 @@ class SimulatorNode(RelayNode):
         positions[[self.contract.columns.index(name) for name in columns]] = entries_from_msg(
             msg, "position", [self._named.get(entry, entry) for entry in entries]
         )
-        self._measured_state = time.monotonic_ns(), positions
+        self._measured_state.take(positions)
 
     def _on_odometry(self, msg: Odometry) -> None:
         for topic, entries in self._filled.base.items():

@@ -21,9 +21,9 @@ from trajectory_msgs.msg import JointTrajectory
 
 from vla_bridge.bridge import BridgeNode, BridgeParams, Floats
 from vla_bridge.channels import Channel
+from vla_bridge.measured import Measured
 from vla_bridge.relays import repeated_twist, starting_now
 from vla_core.errors import ConfigurationError, NotReadyError, ObservationError
-from vla_core.types import NS_PER_S
 from vla_hsr.columns import unit_mistakes
 from vla_hsr.gripper import GraspChoice
 from vla_hsr.names import FIELDS, preset
@@ -44,8 +44,6 @@ OUTPUTS = {
 }
 # Longest wait of an activation for the robot's first messages; the supervisor tries again.
 HEARD_WITHIN_S = 3.0
-# A measured state older than this is none.
-MEASURED_AGE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,6 @@ class HsrNode(BridgeNode):
             )
         self._choice = GraspChoice(params.grasp_below)
         self._stops = StopInputs(self._names.stop_topics, params.stop_silence_s)
-        self._measured_state: tuple[int, Floats] | None = None
-        self._unmeasured = "no joint states heard yet"
         self._grasp: Any = None
         self._controllers: dict[str, frozenset[str]] = {}
         self._states: list[Any] = []  # subscriptions
@@ -129,6 +125,7 @@ class HsrNode(BridgeNode):
     def _open_inputs(self) -> None:
         stream, _ = next(iter(self.contract.measurements.values()))
         self._joints_topic = self.contract.observation.state[stream].topic
+        self._measured_state = Measured(self._joints_topic)
         self.create_subscription(
             JointState,
             self._joints_topic,
@@ -201,13 +198,7 @@ class HsrNode(BridgeNode):
         Raises:
             ObservationError: no joint states, so that no command is taken either.
         """
-        if self._measured_state is None:
-            raise ObservationError(f"'{self._joints_topic}': {self._unmeasured}")
-        heard_ns, positions = self._measured_state
-        age_s = (time.monotonic_ns() - heard_ns) / NS_PER_S
-        if age_s > MEASURED_AGE_S:
-            raise ObservationError(f"'{self._joints_topic}': silent for {age_s:.1f} s")
-        return positions
+        return self._measured_state.read()
 
     def accepted(self, channel: Channel, msg: Any, now: int) -> None:
         """Pass a trajectory on at once: its controller plays it, tail included, by itself."""
@@ -248,10 +239,10 @@ class HsrNode(BridgeNode):
         try:
             values = entries_from_msg(msg, "position", names)
         except ObservationError as error:
-            self._unmeasured = str(error)
+            self._measured_state.doubt(str(error))
             return
         positions[[self.contract.columns.index(name) for name in names]] = values
-        self._measured_state = time.monotonic_ns(), positions
+        self._measured_state.take(positions)
 
     def heard_controller(self, name: str, msg: Any) -> None:
         """Note which joints a controller says it has."""
@@ -291,13 +282,13 @@ class HsrNode(BridgeNode):
             if (topic := getattr(self._names, f"{name}_state"))
         }
         missing = [topic for topic, name in states.items() if name not in self._controllers]
-        joints = [self._joints_topic] if self._measured_state is None else []
+        joints = [self._joints_topic] if self._measured_state.trouble else []
         return [*joints, *missing, *self._stops.unheard()]
 
     def trouble(self) -> str:
         """Say why the robot must not be moved; empty: it may."""
-        if self._measured_state is None:
-            return f"'{self._joints_topic}': {self._unmeasured}"
+        if self._measured_state.trouble:
+            return self._measured_state.trouble
         for name, joints in self._controllers.items():
             (channel,) = (c for c in self.channels if c.name == name)
             if joints != set(channel.output.columns):
