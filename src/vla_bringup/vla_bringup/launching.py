@@ -105,7 +105,10 @@ def _node(process: Process) -> Node:
         remappings=list(process.remappings.items()),
         arguments=list(process.arguments),
         # `nice` says so and goes on where a higher priority is not permitted.
-        prefix=f"{WITH_PARENT} nice -n {process.nice}".lstrip(),
+        prefix=[
+            f"{WITH_PARENT} nice -n {process.nice} ".lstrip(),
+            LaunchConfiguration("launch-prefix", default=""),
+        ],
         exec_name=process.name,
         respawn=process.respawn,
         respawn_delay=process.respawn_delay_s,
