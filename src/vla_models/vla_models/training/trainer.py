@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -97,8 +98,8 @@ class Trainer:
         self.network.train()
         since: list[Losses] = []
         started = time.monotonic() - self._seconds
-        while self.step < self.settings.steps:
-            since.append(self._train_step())
+        for batch in self._batches():
+            since.append(self._train_step(batch))
             self._seconds = time.monotonic() - started
             row = None
             if self.step % self.settings.log_every == 0 or self.step == self.settings.steps:
@@ -117,11 +118,22 @@ class Trainer:
         training = {"step": self.step, "settings": asdict(self.settings)}
         save_checkpoint(self.folder, self.config, self.average.weights, self.statistics, training)
 
-    def _train_step(self) -> Losses:
-        rng = np.random.default_rng([self.settings.seed, self.step])
-        batch = self._training.batch(
+    def _batches(self) -> Iterator[Batch]:
+        """Yield what is left to learn from; the next batch is made while one is learned."""
+        with ThreadPoolExecutor(1, "batches") as maker:
+            coming = maker.submit(self._batch, self.step)
+            for step in range(self.step, self.settings.steps):
+                batch = coming.result()
+                coming = maker.submit(self._batch, step + 1)
+                yield batch
+
+    def _batch(self, step: int) -> Batch:
+        rng = np.random.default_rng([self.settings.seed, step])
+        return self._training.batch(
             rng, self.settings.batch, self.statistics, self._augmentation, self._reword
         )
+
+    def _train_step(self, batch: Batch) -> Losses:
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate(self.step)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._half):
