@@ -34,8 +34,8 @@ def base(*arrivals: float) -> list[Command]:
         ([(0, 0), (1, 20), (2, 40)], [-0.2, 19.8, 39.8], [0, 1, 2]),
         # The recorder was busy and heard three ticks at once.
         ([(0, 0), (1, 55), (2, 55.1), (3, 60)], [0.2, 55.2, 55.3, 60.2], [0, 1, 2, 3]),
-        # The sender was held up between the two of one tick for most of a step.
-        ([(0, 0), (1, 20), (2, 46), (3, 60)], [0.2, 35.5, 46, 60.2], [0, 1, 2, 3]),
+        # The sender was held up between the two of one tick for more than a step.
+        ([(0, 0), (1, 20), (2, 52), (3, 60)], [0.2, 45.5, 52, 60.2], [0, 1, 2, 3]),
         # One message of the base, one of the arm was lost.
         ([(0, 0), (1, 20), (2, 40)], [0.2, 40.2], [0, 2]),
     ],

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from vla_data.records import UNSTAMPED, Command
 
-# Commands of one tick arrive no further apart than this, in steps.
+# Commands of one tick arrive no further apart than this, in steps. To leave one without a partner
+# costs as much, so that one that was lost, and not one that was late, is left alone.
 REACH = 4
 
 
@@ -55,10 +56,7 @@ class _Match:
 
 
 def _aligned(times: Sequence[int], others: Sequence[int], step_ns: int) -> list[int | None]:
-    """Return each time's partner, in order, each once: the least time apart in all.
-
-    To leave a time without a partner costs a step.
-    """
+    """Return each time's partner, in order, each once: the least time apart in all."""
     ends: dict[int, _Match | None] = {-1: None}  # by the last partner, the cheapest way there
     for number, time in enumerate(times):
         low = bisect_left(others, time - REACH * step_ns)
@@ -95,5 +93,5 @@ def _partners(way: _Match | None, count: int) -> list[int | None]:
 def _cost(way: _Match | None, until: int, step_ns: int) -> int:
     """Return the cost of a way, if all times after its last match stay alone."""
     if way is None:
-        return until * step_ns
-    return way.cost + (until - way.command - 1) * step_ns
+        return until * REACH * step_ns
+    return way.cost + (until - way.command - 1) * REACH * step_ns
