@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress, TaskID
 
-from vla_core.ports import Policy
-from vla_models.evaluation import CONDITIONS, Condition, Score, Setting, Trial, evaluate, score
+from vla_models.evaluation import CONDITIONS, Condition, Examiner, Score, Setting, Trial, score
 from vla_models.files import in_root, root
 from vla_models.nano.adapter import load
+from vla_models.nano.checkpoint import load_checkpoint
 from vla_models.progress import progress_bar
+from vla_scenes.tasks import TASKS
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,28 +28,38 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     names = arguments.condition or [c.name for c in CONDITIONS]
     conditions = [c for c in CONDITIONS if c.name in names]
-    policy = load(in_root(arguments.folder), arguments.threads)
-    result = examine(policy, arguments.seeds, conditions)
+    workers = arguments.workers or os.cpu_count() or 1
+    result = examine(in_root(arguments.folder), arguments.seeds, conditions, workers)
     if arguments.json:
         write_result(result, arguments.json)
     return 0
 
 
 def examine(
-    policy: Policy, seeds: int, conditions: Sequence[Condition] = CONDITIONS
+    folder: Path, seeds: int, conditions: Sequence[Condition] = CONDITIONS, workers: int = 1
 ) -> dict[str, Any]:
-    """Run the conditions with a progress bar, print each score, return everything for JSON."""
-    console = Console()
-    setting = Setting.of(root())
-    scores: list[Score] = []
+    """Try a checkpoint folder's policy on some processes, print scores, return all for JSON.
+
+    Raises:
+        ConfigurationError: the checkpoint is missing or damaged.
+    """
+    load_checkpoint(folder)  # refused here, not by every worker
+    setting, console = Setting.of(root()), Console()
     trials: list[Trial] = []
-    for condition in conditions:
-        with progress_bar(console) as bar:
-            task = bar.add_task(f"evaluate {condition.name}", total=6 * seeds, note="")
-            found = evaluate(policy, setting, condition, seeds, _advance(bar, task))
-        trials += found
-        scores.append(score(found))
-        console.print(sentence(scores[-1]), highlight=False)
+    scores: list[Score] = []
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, _prepare, (folder, setting)) as pool:
+        for condition in conditions:
+            jobs = [(condition, number) for number in range(seeds * len(TASKS))]
+            with progress_bar(console) as bar:
+                task = bar.add_task(f"evaluate {condition.name}", total=len(jobs), note="")
+                found = []
+                for trial in pool.imap(_try, jobs):
+                    found.append(trial)
+                    bar.advance(task)
+            trials += found
+            scores.append(score(found))
+            console.print(sentence(scores[-1]), highlight=False)
     return {
         "what": "lockstep episodes on unseen seeds, six tasks in turn, wordings in turn",
         "horizon_rows": setting.horizon_rows,
@@ -56,8 +69,19 @@ def examine(
     }
 
 
-def _advance(bar: Progress, task: TaskID) -> Callable[[Trial], None]:
-    return lambda _: bar.advance(task)
+_examiner: Examiner | None = None  # of a worker process
+
+
+def _prepare(folder: Path, setting: Setting) -> None:
+    """Make this process a worker; Ctrl-C is its parent's business."""
+    global _examiner
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _examiner = Examiner(load(folder, threads=1), setting)
+
+
+def _try(job: tuple[Condition, int]) -> Trial:
+    assert _examiner is not None
+    return _examiner.trial(*job)
 
 
 def sentence(found: Score) -> str:
@@ -87,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         "--condition", action="append", choices=[c.name for c in CONDITIONS],
         help="only this one; may be repeated",
     )  # fmt: skip
-    parser.add_argument("--threads", type=int, default=0, help="of torch; 0: cores minus one")
+    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one per core")
     parser.add_argument("--json", type=Path, help="write scores and trials here")
     return parser
 

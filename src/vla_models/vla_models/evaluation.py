@@ -6,7 +6,7 @@ The executor, the contract and the way of execution are those of the live system
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -114,42 +114,34 @@ class Setting:
         return cls(contract, Execution.of(config.execution), config.execution.horizon_rows)
 
 
-def evaluate(
-    policy: Policy,
-    setting: Setting,
-    condition: Condition,
-    seeds_per_task: int,
-    done: Callable[[Trial], None] = lambda trial: None,
-) -> list[Trial]:
-    """Run every task on its own unseen seeds."""
-    scene = TabletopScene()
-    trials = []
-    try:
-        for number in range(seeds_per_task * len(TASKS)):
-            trials.append(_trial(policy, setting, condition, number, scene))
-            done(trials[-1])
-    finally:
-        scene.close()
-    return trials
+class Examiner:
+    """Tries one policy, episode by episode, in a scene of its own."""
 
+    def __init__(self, policy: Policy, setting: Setting) -> None:
+        self._policy, self._setting = policy, setting
+        self._scene = TabletopScene()
 
-def _trial(
-    policy: Policy, setting: Setting, condition: Condition, number: int, scene: TabletopScene
-) -> Trial:
-    task = TASKS[number % len(TASKS)]
-    # Every wording takes its turn; another task's cube and pad for the swap.
-    wordings = task.wordings()
-    instruction = wordings[(number // len(TASKS)) % len(wordings)]
-    if condition.swapped:
-        other = TASKS[(number + 3) % len(TASKS)].instruction
-        policy = SwappedInstruction(policy, other)
-    seed = EVAL_SEEDS[number]
-    result = run_executed(
-        policy, setting.contract, scene, seed, condition.told or instruction, condition.latency_s,
-        execution=setting.execution, horizon_rows=setting.horizon_rows, judged_by=instruction,
-    )  # fmt: skip
-    duration_s = result.lockstep.duration_s
-    return Trial(condition.name, seed, instruction, result.succeeded, duration_s)
+    def trial(self, condition: Condition, number: int) -> Trial:
+        """Run the n-th unseen episode: every task and every wording takes its turn."""
+        task = TASKS[number % len(TASKS)]
+        wordings = task.wordings()
+        instruction = wordings[(number // len(TASKS)) % len(wordings)]
+        policy = self._policy
+        if condition.swapped:  # from another task's cube and pad
+            other = TASKS[(number + 3) % len(TASKS)].instruction
+            policy = SwappedInstruction(policy, other)
+        seed, setting = EVAL_SEEDS[number], self._setting
+        result = run_executed(
+            policy, setting.contract, self._scene, seed, condition.told or instruction,
+            condition.latency_s, execution=setting.execution, horizon_rows=setting.horizon_rows,
+            judged_by=instruction,
+        )  # fmt: skip
+        duration_s = result.lockstep.duration_s
+        return Trial(condition.name, seed, instruction, result.succeeded, duration_s)
+
+    def close(self) -> None:
+        """Close the scene."""
+        self._scene.close()
 
 
 def score(trials: Sequence[Trial]) -> Score:

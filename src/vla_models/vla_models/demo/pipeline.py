@@ -13,7 +13,6 @@ from vla_models.demo.recipe import AUGMENTATION, HELD_OUT, demo_config, reword, 
 from vla_models.demo.workers import Recording
 from vla_models.evaluate import examine, write_result
 from vla_models.evaluation import CONDITIONS
-from vla_models.nano.adapter import load
 from vla_models.nano.checkpoint import CONFIG, WEIGHTS, load_checkpoint
 from vla_models.progress import progress_bar
 from vla_models.training.dataset import Dataset
@@ -45,9 +44,9 @@ FULL = Plan(
     demonstrations=200,
     snapshots=200,
     rounds=(
-        Round(TrainingSettings(steps=3000)),
-        Round(TrainingSettings(steps=1000, seed=1, learning_rate=4e-4), corrections=60),
-        Round(TrainingSettings(steps=1000, seed=2, learning_rate=4e-4), corrections=64),
+        Round(TrainingSettings(steps=2200)),
+        Round(TrainingSettings(steps=650, seed=1, learning_rate=4e-4), corrections=60),
+        Round(TrainingSettings(steps=650, seed=2, learning_rate=4e-4), corrections=64),
     ),
     held_out=HELD_OUT,
     seeds=10,
@@ -163,8 +162,7 @@ class DemoTraining:
 
     def _examine(self) -> None:
         conditions = CONDITIONS if self._plan.seeds else CONDITIONS[:1]
-        policy = load(self.result, threads=1)
-        result = examine(policy, max(self._plan.seeds, 1), conditions)
+        result = examine(self.result, max(self._plan.seeds, 1), conditions, self._workers)
         write_result(result, self.result / "evaluation.json")
         self._console.print(
             f"the policy is in {self.result}; copy it to models/demo to make it the demo's",
