@@ -45,8 +45,8 @@ FULL = Plan(
     snapshots=200,
     rounds=(
         Round(TrainingSettings(steps=2200)),
-        Round(TrainingSettings(steps=650, seed=1, learning_rate=4e-4), corrections=60),
-        Round(TrainingSettings(steps=650, seed=2, learning_rate=4e-4), corrections=64),
+        Round(TrainingSettings(steps=1000, seed=1, learning_rate=4e-4), corrections=60),
+        Round(TrainingSettings(steps=1000, seed=2, learning_rate=4e-4), corrections=64),
     ),
     held_out=HELD_OUT,
     seeds=10,
