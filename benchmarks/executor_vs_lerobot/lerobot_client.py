@@ -7,6 +7,8 @@ Writes <folder>/<seed>.npz and prints `@done`.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import threading
 import time
@@ -23,6 +25,7 @@ from lerobot.async_inference.configs import RobotClientConfig  # isort: skip
 from lerobot.async_inference.robot_client import RobotClient  # isort: skip
 
 THRESHOLD = 0.5  # LeRobot's default
+PRIORITY = 10  # real time, as our executor
 
 
 class TimedClient(RobotClient):
@@ -98,6 +101,8 @@ def run(scenario: Scenario, port: int, folder: Path) -> None:
 def main() -> None:
     """Serve scenarios until the input ends."""
     torch.set_num_threads(1)
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
     print("@ready", flush=True)
     for line in sys.stdin:
         run(Scenario.of(line), int(sys.argv[1]), Path(sys.argv[2]))

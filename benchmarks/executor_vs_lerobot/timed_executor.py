@@ -27,4 +27,4 @@ class TimedExecutor(ExecutorNode):
 
 
 if __name__ == "__main__":
-    sys.exit(run_node(TimedExecutor))
+    sys.exit(run_node(TimedExecutor, is_urgent=True))

@@ -383,4 +383,4 @@ class ExecutorNode(ManagedNode):
 
 def main() -> None:
     """Run the node as a process."""
-    sys.exit(run_node(ExecutorNode))
+    sys.exit(run_node(ExecutorNode, is_urgent=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from vla_core.errors import ConfigurationError
 from vla_core.types import NS_PER_S
 from vla_ros.images import image_from_msg
 from vla_ros.joints import MESSAGE_TYPES, entries_from_msg
+from vla_ros.raw_image import read_image
 
 # A serialized message begins with four bytes that tell its byte order, then, where there is a
 # header, with the stamp (OMG DDS-XTypes 1.3, 7.6.3.1.2; std_msgs/Header).
@@ -31,7 +33,7 @@ class Input:
     topic: str
     message_type: type
     has_stamp: bool
-    decode: Callable[[Any], NDArray[Any]]  # of a deserialized message
+    decode: Callable[[bytes], NDArray[Any]]
 
     def stamp_ns(self, raw: bytes, now_ns: int) -> int:
         """Return when the sample was true, without decoding it; without a stamp: now."""
@@ -42,7 +44,7 @@ class Input:
 
     def payload(self, raw: bytes) -> Callable[[], NDArray[Any]]:
         """Return what decodes the sample when somebody needs it."""
-        return lambda: self.decode(deserialize_message(raw, self.message_type))
+        return partial(self.decode, raw)
 
 
 def inputs(contract: Contract, names: tuple[str, ...]) -> list[Input]:
@@ -62,13 +64,20 @@ def inputs(contract: Contract, names: tuple[str, ...]) -> list[Input]:
 
 
 def _input(name: str, stream: ImageStream | StateStream) -> Input:
+    if isinstance(stream, ImageStream) and stream.transport == "raw":
+        return Input(name, stream.topic, Image, True, lambda raw: image_from_msg(read_image(raw)))
+    kind, read = _rest(stream)
+    has_stamp = kind in (CompressedImage, JointState)
+    return Input(
+        name, stream.topic, kind, has_stamp, lambda raw: read(deserialize_message(raw, kind))
+    )
+
+
+def _rest(stream: ImageStream | StateStream) -> tuple[type, Callable[[Any], NDArray[Any]]]:
+    """Return the message type of what is not a raw picture and what reads the message."""
     if isinstance(stream, ImageStream):
-        kind = Image if stream.transport == "raw" else CompressedImage
-        return Input(name, stream.topic, kind, True, image_from_msg)
-    kind = MESSAGE_TYPES[stream.type]
-    if kind is JointState:
+        return CompressedImage, image_from_msg
+    if MESSAGE_TYPES[stream.type] is JointState:
         field, entries = stream.field, stream.entries
-        return Input(
-            name, stream.topic, kind, True, lambda msg: entries_from_msg(msg, field, entries)
-        )
-    return Input(name, stream.topic, kind, False, lambda msg: np.asarray(msg.data, np.float64))
+        return JointState, lambda msg: entries_from_msg(msg, field, entries)
+    return MESSAGE_TYPES[stream.type], lambda msg: np.asarray(msg.data, np.float64)

@@ -16,6 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from vla_core.errors import ObservationError
 from vla_ros.compressed_depth import decode_depth, is_compressed_depth
+from vla_ros.raw_image import RawImage
 from vla_ros.stamps import header
 
 Pixels = NDArray[np.uint8]
@@ -57,7 +58,7 @@ _DEPTH: dict[str, tuple[str, float]] = {
 }
 
 
-def image_from_msg(msg: Image | CompressedImage) -> Pixels:
+def image_from_msg(msg: Image | RawImage | CompressedImage) -> Pixels:
     """Return the picture, (H, W, 3) uint8 RGB.
 
     Raises:
@@ -149,7 +150,7 @@ def _bytes(pixels: Pixels) -> array[int]:
     return data
 
 
-def _rows(msg: Image, kind: str, channels: int) -> NDArray[Any]:
+def _rows(msg: Image | RawImage, kind: str, channels: int) -> NDArray[Any]:
     """View the data as (H, W, channels) or (H, W), whatever padding and byte order it has."""
     dtype = np.dtype(kind).newbyteorder(">" if msg.is_bigendian else "<")
     row_bytes = msg.width * channels * dtype.itemsize
@@ -177,7 +178,7 @@ def _decode_compressed(msg: CompressedImage) -> Pixels:
     return _contiguous(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
 
-def _decode_with_cv_bridge(msg: Image) -> Pixels:
+def _decode_with_cv_bridge(msg: Image | RawImage) -> Pixels:
     convert = _cv_bridge()
     if convert is None:
         raise ObservationError(
@@ -191,12 +192,12 @@ def _decode_with_cv_bridge(msg: Image) -> Pixels:
         raise ObservationError(f"image encoding '{msg.encoding}': {error}") from error
 
 
-def _cv_bridge() -> Callable[[Image, str], object] | None:
+def _cv_bridge() -> Callable[[Image | RawImage, str], object] | None:
     try:
         from cv_bridge import CvBridge
     except ImportError:
         return None
-    convert: Callable[[Image, str], object] = CvBridge().imgmsg_to_cv2
+    convert: Callable[[Image | RawImage, str], object] = CvBridge().imgmsg_to_cv2
     return convert
 
 

@@ -20,6 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 from vla_core.errors import VlaError
 from vla_ros.lifecycle import ManagedNode
 from vla_ros.quick import QuickTopics
+from vla_ros.urgency import go_first, keep_freed_memory
 
 OK, CRASHED, REFUSED = 0, 1, 2
 # ros2 launch passes on a Ctrl-C that the terminal has already sent to every process.
@@ -27,13 +28,18 @@ SAME_SIGNAL_S = 1.0
 SWITCH_INTERVAL_S = 0.001  # Python's 5 ms would be the jitter of every thread that ticks
 
 
-def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int:
+def run_node(
+    make: Callable[[], Node], args: Sequence[str] | None = None, is_urgent: bool = False
+) -> int:
     """Spin the node that ``make`` returns until a signal; return the exit code.
 
     0: ended by a signal; 1: an exception escaped from a callback; 2: the node refused to start
     (configuration), with the reason in the log. Another signal after a second kills.
+    ``is_urgent``: with a real-time priority where that is permitted.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    keep_freed_memory()
+    is_late = is_urgent and not go_first()
     # rclpy's own handlers shut the context down first, and then no stop could be sent any more.
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
@@ -42,6 +48,10 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
     quick: QuickTopics | None = None
     try:
         node = make()
+        if is_late:
+            node.get_logger().info(
+                "no real-time priority (limits.conf: rtprio): a busy machine delays the ticks"
+            )
         _forget_start_up()
         executor.add_node(node)
         quick = QuickTopics(node, lambda error: executor.create_task(_raise, error))

@@ -1,0 +1,59 @@
+"""What a process asks of Linux: memory is reused, and real time is asked for, not demanded."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, sys, threading
+from vla_ros.urgency import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+def pictures():
+    for _ in range(100):
+        together = [b"x" * 921_600 for _ in range(4)]
+        del together
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+thread = threading.Thread(target=pictures)
+thread.start()
+thread.join()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+PRIORITY = """
+import os, resource, sys, threading
+from vla_ros.urgency import go_first
+if sys.argv[1] == "forbid":
+    resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
+    os.setuid(65_534)
+answer, policies = go_first(), []
+thread = threading.Thread(target=lambda: policies.append(os.sched_getscheduler(0)))
+thread.start()
+thread.join()
+print(answer, os.sched_getscheduler(0) == policies[0] == os.SCHED_FIFO)
+"""
+
+
+def output(script: str, argument: str) -> str:
+    command = [sys.executable, "-c", script, argument]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator than glibc's")
+def test_the_pages_of_pictures_are_used_again() -> None:
+    fresh, kept = int(output(FAULTS, "as it is")), int(output(FAULTS, "keep"))
+    assert kept < 0.2 * fresh, f"{kept} page faults against {fresh}"
+
+
+def test_threads_inherit_the_real_time_priority_and_the_answer_is_true() -> None:
+    answer, is_real_time = output(PRIORITY, "as it is").split()
+    assert answer == is_real_time
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take its permission away")
+def test_where_it_is_not_permitted_nothing_changes() -> None:
+    assert output(PRIORITY, "forbid") == "False False"
