@@ -73,7 +73,7 @@ class Benchmark:
                 if self._is_late(f"LeRobot, {lerobot.latency}"):
                     continue
                 if peer is None:
-                    folder = self._folder / f"lerobot_{rate_hz}"
+                    folder = Path(tempfile.mkdtemp(prefix="lerobot_", dir=self._folder))
                     peer = stack.enter_context(theirs.running(rate_hz, folder, self._interpreter))
                 with busy(lerobot.busy):
                     self._keep("lerobot", lerobot, compute(lerobot, peer.run(lerobot)))

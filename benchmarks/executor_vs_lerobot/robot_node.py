@@ -78,7 +78,7 @@ class RobotNode(BridgeNode):
         return response
 
     def _write_down(self) -> None:
-        commands = self._commands
+        commands, states = list(self._commands), list(self._states)  # others still append
         if self._seed < 0:
             return
         first = [msg.points[0] for _, msg in commands]
@@ -88,8 +88,8 @@ class RobotNode(BridgeNode):
             arrived_ns=np.array([at for at, _ in commands]),
             stamps_ns=np.array([time_ns(msg.header.stamp) for _, msg in commands]),
             commands=np.array([list(point.positions) for point in first]).reshape(-1, len(JOINTS)),
-            states_ns=np.array([at for at, _ in self._states]),
-            states=np.array([row for _, row in self._states]).reshape(-1, len(JOINTS)),
+            states_ns=np.array([at for at, _ in states]),
+            states=np.array([row for _, row in states]).reshape(-1, len(JOINTS)),
         )
 
     def _on_judge(

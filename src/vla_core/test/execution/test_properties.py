@@ -78,8 +78,9 @@ def test_no_weather_breaks_a_promise(
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("shard", range(SHARDS))
+@pytest.mark.parametrize("shard", range(SHARDS), ids="shard{}".format)
 def test_no_weather_breaks_a_promise_in_ten_million_ticks(
     make_rig: Callable[..., Any],
     contract: Contract,
