@@ -172,6 +172,16 @@ def clocks() -> Iterator[Finding]:
         f"99 % of 200 wake-ups were less than {worst * 1e3:.1f} ms late",
         "other programs keep the processor busy; end them, or use a machine with more cores",
     )
+    ask = "from vla_ros.urgency import go_first; raise SystemExit(not go_first())"
+    permitted = _run([sys.executable, "-c", ask], 10.0).returncode == 0
+    yield Finding(
+        "real-time priority",
+        True,  # better, not needed
+        "permitted"
+        if permitted
+        else "not permitted: the executor ticks late on a busy machine; to permit it, put "
+        "'<user> - rtprio 10' into /etc/security/limits.conf and log in again",
+    )
     synchronized = _clock_is_synchronized()
     yield Finding(
         "wall clock",

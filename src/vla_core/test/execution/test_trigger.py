@@ -132,6 +132,33 @@ def test_one_spike_does_not_make_it_synchronous() -> None:
     assert one.synchronous_reason == ""
 
 
+def test_one_slow_answer_of_few_does_not_make_it_synchronous_but_two_do() -> None:
+    one = trigger()
+    teach(one, 0.7, 5)
+    one.used(S, 0, 0)
+    assert one.synchronous_reason == ""
+    one.used(S, 0, 0)
+    assert "inference takes 1.00 s" in one.synchronous_reason
+
+
+def test_a_first_answer_that_is_slow_makes_it_synchronous_and_a_fast_one_asynchronous() -> None:
+    one = trigger()
+    teach(one, 0.9, 3)  # two of them warm-up
+    assert one.synchronous_reason
+    one.used(round(0.2 * S), 0, 0)
+    assert one.synchronous_reason == ""
+
+
+def test_answers_just_below_the_limit_make_it_asynchronous_again() -> None:
+    one = trigger()
+    teach(one, 0.8, 4)
+    assert one.synchronous_reason
+    teach(one, 0.75, 16)  # the limit is 0.775
+    assert one.synchronous_reason, "not yet: they flicker around it"
+    teach(one, 0.73, 48)
+    assert one.synchronous_reason == ""
+
+
 def test_a_threshold_longer_than_the_horizon_asks_all_the_time() -> None:
     one = trigger()
     teach(one, 0.75)

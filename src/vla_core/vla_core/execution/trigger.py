@@ -14,6 +14,8 @@ from vla_core.metrics import Window
 WINDOW = 50
 WARM_UP = 2
 HIGH = 0.99
+# Synchronous where more answers than this share are slower than any threshold can bridge.
+SLOW, RETURN = 0.1, 0.95
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 LONGEST_TIMEOUT_S = 120.0
 
@@ -84,10 +86,10 @@ class RequestTrigger:
         if self._execution.synchronous:
             return "the policy's file asks for it"
         if self._no_threshold_works:
-            limit_s = self._feasible_s
+            slow_s = self._turnaround.quantile(1 - SLOW)
             return (
-                f"inference takes {self._turnaround.quantile(0.9):.2f} s, more than half of the "
-                f"chunk ({limit_s:.2f} s): no threshold avoids running out"
+                f"inference takes {slow_s:.2f} s, more than half of the chunk "
+                f"({self._feasible_s:.2f} s): no threshold avoids running out"
             )
         return ""
 
@@ -178,10 +180,11 @@ class RequestTrigger:
         """Note the first tick that plays a chunk: this is the delay that counts."""
         self.latency.add((now_ns - observed_ns) * 1e-9)
         self._turnaround.add((now_ns - requested_ns) * 1e-9)
-        high_s = self._turnaround.quantile(0.9)
         # Return a little below the limit, so that it does not flicker.
-        limit_s = self._feasible_s * (0.9 if self._no_threshold_works else 1.0)
-        self._no_threshold_works = not math.isnan(high_s) and high_s > limit_s
+        limit_s = self._feasible_s * (RETURN if self._no_threshold_works else 1.0)
+        slow, known = self._turnaround.above(limit_s), len(self._turnaround)
+        # Of few answers one in ten is one; but what nearly starved a robot once is no rule.
+        self._no_threshold_works = slow > SLOW * known and (slow > 1 or known == 1)
 
     def cancel(self, now_ns: int) -> None:
         """Forget the request in flight, for example on a hold; its answer would be too old."""

@@ -27,6 +27,10 @@ class Window:
         else:
             self._values.append(value)
 
+    def above(self, limit: float) -> int:
+        """Return how many of the window are larger than ``limit``."""
+        return sum(value > limit for value in self._values)
+
     def quantile(self, share: float) -> float:
         """Return the smallest value that at least ``share`` of the window do not exceed.
 
