@@ -93,6 +93,17 @@ def test_no_weather_breaks_a_promise_in_ten_million_ticks(
     assert tally.ticks >= 1_000_000
 
 
+@pytest.mark.parametrize(
+    "settings_of_the_clock", [(0.375, 0.375, 0.375), (0.0, 0.5), (0.5, 0.5, 0.5), (0.375, 0.5)]
+)
+def test_a_clock_that_is_set_several_times_within_a_tick_breaks_no_promise(
+    make_rig: Callable[..., Any], contract: Contract, settings_of_the_clock: tuple[float, ...]
+) -> None:
+    events = tuple((20, "clock", how_much) for how_much in settings_of_the_clock)
+    weather = replace(CALM, seed=0, wildness=0.0, speed=0.3, join="average", events=events)
+    Storm(make_rig(), weather, partial(Executor, contract, SETTINGS)).run()
+
+
 class Marked:
     """Chunks that stand still, each a little elsewhere, delivered late, twice and out of order."""
 

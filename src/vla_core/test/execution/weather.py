@@ -24,6 +24,7 @@ HOME = np.array([0.2, 0.0, 0.0, 0.5])
 TICKS = 350
 # Small waits, so that a run sees what follows them.
 SETTINGS = ExecutorSettings(request_timeout_s=0.4, first_timeout_s=1.0)
+JUMP = round(SETTINGS.clock_jump_s * S)
 RECOVERY_S = 20.0
 
 EVENTS = (
@@ -95,6 +96,8 @@ class Storm:
     commands: int = 0
     mail: list[tuple[int, Any, str]] = field(default_factory=list)  # due, request, spoil
     lapses: dict[str, int] = field(default_factory=dict)  # what is missing, until when (steady)
+    set_ns: int = 0  # by how much the clock was set since time last went on
+    _latest_ns: int = 0  # when that was
     _newest_ns: int | None = None  # observation of the newest chunk that was accepted
     _answered: set[tuple[int, int, int]] = field(default_factory=set)
     _latency_s: float = 0.0
@@ -150,6 +153,7 @@ class Storm:
         """Let time pass, measure, deliver the post, decide, obey."""
         rig, now_ns = self.rig, self.rig.now_ns + step_ns
         rig.now_ns, rig.steady_ns = now_ns, rig.steady_ns + step_ns
+        self._note_time()
         if rig.steady_ns >= self.lapses.get("no lease", 0):
             rig.executor.renew_lease("t1", now_ns)
         if rig.steady_ns >= self.lapses.get("no measured state", 0):
@@ -164,6 +168,15 @@ class Storm:
         if decision.request is not None:
             self._post(decision.request)
         return decision
+
+    def _note_time(self) -> None:
+        """Note whether the clock was set far, stands still (set back a little), or goes on."""
+        if abs(self.set_ns) > JUMP:
+            self.witness.clock_ns += self.set_ns
+            self.forget_newest()
+        elif self.rig.now_ns <= self._latest_ns:
+            return
+        self.set_ns, self._latest_ns = 0, self.rig.now_ns
 
     def _post(self, request: Any) -> None:
         """Send an answer that may be lost, doubled or spoiled."""
@@ -306,9 +319,7 @@ def _set_clock(storm: Storm, how_much: float) -> None:
     offsets = (-3 * S, -200 * MS, -50 * MS, 50 * MS, 300 * MS, 10 * S)
     offset = offsets[min(len(offsets) - 1, int(how_much * len(offsets)))]
     storm.rig.now_ns += offset
-    if abs(offset) > 100 * MS:
-        storm.witness.clock_ns += offset
-        storm.forget_newest()
+    storm.set_ns += offset
 
 
 def _restart_executor(storm: Storm) -> None:
@@ -322,5 +333,6 @@ def _restart_executor(storm: Storm) -> None:
     rig.executor = storm.make_executor(int(storm.rng.integers(8, 2**31)))
     rig.decisions.clear()
     storm.witness.begin_anew()
+    storm.witness.clock_ns, storm.set_ns = storm.witness.clock_ns + storm.set_ns, 0
     storm.forget_newest()
     begin_task(storm)
