@@ -120,7 +120,9 @@ def test_falls_back_to_synchronous_and_returns() -> None:
     one = trigger()
     teach(one, 0.9)  # more than half of 31 x 50 ms
     assert "inference takes 0.90 s, more than half of the chunk (0.78 s)" in one.synchronous_reason
-    teach(one, 0.2, 46)
+    teach(one, 0.2, 8)
+    assert one.synchronous_reason, "two of the newest ten were slow"
+    teach(one, 0.2, 1)
     assert one.synchronous_reason == "", "nine of ten answers are fast enough again"
     assert one.is_due(0, 0.7, 0.0), "but the slow ones in the window still make it ask early"
 
@@ -155,7 +157,7 @@ def test_answers_just_below_the_limit_make_it_asynchronous_again() -> None:
     assert one.synchronous_reason
     teach(one, 0.75, 16)  # the limit is 0.775
     assert one.synchronous_reason, "not yet: they flicker around it"
-    teach(one, 0.73, 48)
+    teach(one, 0.73, 9)
     assert one.synchronous_reason == ""
 
 

@@ -14,8 +14,8 @@ from vla_core.metrics import Window
 WINDOW = 50
 WARM_UP = 2
 HIGH = 0.99
-# Synchronous where more answers than this share are slower than any threshold can bridge.
-SLOW, RETURN = 0.1, 0.95
+RECENT = 10  # answers that decide about synchronous execution: a slow spell is over soon
+RETURN = 0.95
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 LONGEST_TIMEOUT_S = 120.0
 
@@ -86,12 +86,17 @@ class RequestTrigger:
         if self._execution.synchronous:
             return "the policy's file asks for it"
         if self._no_threshold_works:
-            slow_s = self._turnaround.quantile(1 - SLOW)
             return (
-                f"inference takes {slow_s:.2f} s, more than half of the chunk "
+                f"inference takes {self._usual_s:.2f} s, more than half of the chunk "
                 f"({self._feasible_s:.2f} s): no threshold avoids running out"
             )
         return ""
+
+    @property
+    def _usual_s(self) -> float:
+        """What all but one of the newest answers took at most [s]: one alone is no rule."""
+        newest = sorted(self._turnaround.newest(RECENT))
+        return newest[max(0, len(newest) - 2)] if newest else math.nan
 
     @property
     def _feasible_s(self) -> float:
@@ -182,9 +187,7 @@ class RequestTrigger:
         self._turnaround.add((now_ns - requested_ns) * 1e-9)
         # Return a little below the limit, so that it does not flicker.
         limit_s = self._feasible_s * (RETURN if self._no_threshold_works else 1.0)
-        slow, known = self._turnaround.above(limit_s), len(self._turnaround)
-        # Of few answers one in ten is one; but what nearly starved a robot once is no rule.
-        self._no_threshold_works = slow > SLOW * known and (slow > 1 or known == 1)
+        self._no_threshold_works = self._usual_s > limit_s
 
     def cancel(self, now_ns: int) -> None:
         """Forget the request in flight, for example on a hold; its answer would be too old."""

@@ -27,9 +27,9 @@ class Window:
         else:
             self._values.append(value)
 
-    def above(self, limit: float) -> int:
-        """Return how many of the window are larger than ``limit``."""
-        return sum(value > limit for value in self._values)
+    def newest(self, count: int) -> list[float]:
+        """Return the newest ``count`` values, or as many as there are, oldest first."""
+        return list(self._values)[-count:]
 
     def quantile(self, share: float) -> float:
         """Return the smallest value that at least ``share`` of the window do not exceed.
