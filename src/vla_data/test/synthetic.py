@@ -99,8 +99,10 @@ class Run:
     modes: dict[float, int] = field(default_factory=lambda: {0.0: 4, 0.1: 2})  # from when on: mode
     states_from_s: float = 0.0
     restart_s: float | None = None  # a state of an executor that has just started
+    unheard_s: tuple[float, float] | None = None  # no states; then those of another executor
     images: bool = False
     chunks_until_s: float = 1e9
+    cut_chunk: int | None = None  # one that lacks its last number
     start_s: float = 100.0  # ROS time of the task's start
     speed: float = 1.0  # simulated seconds per wall second
 
@@ -144,9 +146,9 @@ def header(ns: int) -> Any:
     return make("std_msgs/msg/Header", stamp=time(ns))
 
 
-def epoch() -> Any:
+def epoch(boot_id: int = 7) -> Any:
     """Return the epoch of the only task."""
-    return make("vla_interfaces/msg/Epoch", boot_id=7, counter=1)
+    return make("vla_interfaces/msg/Epoch", boot_id=boot_id, counter=1)
 
 
 def _wall(run: Run, ros_ns: int) -> int:
@@ -177,7 +179,7 @@ def _chunks(bag: BagWriter, run: Run, start: int) -> None:
             policy="demo",
             step=duration(run.row_ns),
             names=list(COLUMNS),
-            values=values.ravel(),
+            values=values.ravel()[: -1 if i == run.cut_chunk else None],
             stream_names=["front", "joints"],
             stream_ages=[duration(10 * MS), duration(0)],
             stage_names=["decode", "infer"],
@@ -229,7 +231,8 @@ def _trajectory(tick: Tick) -> Any:
 def _states(bag: BagWriter, run: Run, start: int) -> None:
     for i in range(round(run.duration_s * 10) + 1):
         t = i / 10
-        if t < run.states_from_s:
+        since, until = run.unheard_s or (np.inf, np.inf)
+        if t < run.states_from_s or since <= t < until:
             continue
         mode = run.modes[max(at for at in run.modes if at <= t)]
         new = t == run.restart_s
@@ -237,7 +240,7 @@ def _states(bag: BagWriter, run: Run, start: int) -> None:
         state = make(
             "vla_interfaces/msg/ExecutorState",
             header=header(0 if new else start + i * 100 * MS),
-            epoch=epoch(),
+            epoch=epoch(8 if t >= until else 7),
             mode=1 if last else mode,
             reason="plays the plan",
             task_id="" if last else "task-1",

@@ -184,6 +184,17 @@ def test_a_start_that_the_recorder_missed_is_a_gap_and_no_start_in_motion(tmp_pa
     assert result.violations[0].value == pytest.approx(0.52)
 
 
+def test_an_executor_that_the_recorder_met_in_motion_is_a_gap(tmp_path: Path) -> None:
+    # The first executor was heard until 0.5 s; of the second the commands came before the states.
+    def missed(t: Tick) -> Tick | None:
+        return None if START + NS // 2 <= t.stamp_ns <= START + 2 * NS else t
+
+    run = Run(spoil=missed, modes={0.0: 4, 0.1: 2}, unheard_s=(0.5, 2.1))
+    result = verdict(tmp_path, run)
+    assert result.by_kind == {"gap": 1}
+    assert result.violations[0].value == pytest.approx(1.62)
+
+
 def test_a_recording_that_begins_in_motion_is_not_blamed_for_it(tmp_path: Path) -> None:
     late = Run(spoil=lambda t: t if t.stamp_ns > START + NS else None, states_from_s=1.1)
     assert verdict(tmp_path, late).by_kind == {}

@@ -26,6 +26,11 @@ def test_a_bag_says_what_happened(tmp_path: Path) -> None:
     assert recording.state_at(START - NS) is None
 
 
+def test_a_chunk_without_whole_rows_is_left_out(tmp_path: Path) -> None:
+    recording = Recording(record(tmp_path / "bag", Run(cut_chunk=3)))
+    assert [chunk.request_id for chunk in recording.chunks] == [1, 2, 3, 5, 6, 7, 8]
+
+
 def test_topics_are_found_in_any_namespace(tmp_path: Path) -> None:
     recording = Recording(record(tmp_path / "bag"))
     assert recording.topic("observation/joints") == "/test/observation/joints"

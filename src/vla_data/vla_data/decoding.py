@@ -69,8 +69,11 @@ def _trajectory(message: Message, decoded: Any, columns: Sequence[str]) -> Comma
     return Command(at, message.time_ns, times, rows(sent[0]), rows(sent[1]), rows(sent[2]), finite)
 
 
-def chunk(message: Message) -> Chunk:
+def chunk(message: Message) -> Chunk | None:
+    """Return a chunk; None: its values are no whole rows, which every executor refuses."""
     m = message.decode()
+    if not len(m.names) or len(m.values) % len(m.names):
+        return None
     ages = [stamp_ns(age) for age in m.stream_ages]
     stages = [stamp_ns(duration) for duration in m.stage_durations]
     return Chunk(

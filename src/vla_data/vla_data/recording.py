@@ -92,7 +92,8 @@ class Recording:
         pairs = np.array(clock, np.int64).reshape(-1, 2)
         self.clock = ClockMap(pairs[:, 0], pairs[:, 1])
         self.commands = self._commands()
-        self.chunks = [decoding.chunk(m) for m in self._of("action_chunk")]
+        chunks = [decoding.chunk(m) for m in self._of("action_chunk")]
+        self.chunks = [chunk for chunk in chunks if chunk is not None]
         self.requests = [decoding.request(m) for m in self._of("inference_request")]
         self.failures = [decoding.failure(m) for m in self._of("inference_failure")]
         states = [decoding.state(m) for m in self._of("executor/state")]

@@ -58,7 +58,9 @@ def check_limits(recording: Recording) -> list[Violation]:
                 before = segment
         else:
             found += judge.plain(commands)
-        found += _gaps(recording, name, receiver, commands)
+        known = {violation.stamp_ns for violation in found if violation.kind == "gap"}
+        gaps = _gaps(recording, name, receiver, commands)
+        found += [gap for gap in gaps if gap.stamp_ns not in known]
     return sorted(found, key=lambda violation: violation.stamp_ns)
 
 
@@ -228,6 +230,10 @@ def _unheard_ns(recording: Recording, segment: Segment, before: Segment | None) 
     state = recording.state_at(first_ns)
     if state is None:
         return 1 if before is None else 0  # began unheard, nobody knows when
+    later = next((s for s in recording.states if s.stamp_ns >= first_ns), state)
+    if later.epoch[0] != state.epoch[0]:
+        # It tells its state ten times a second from its start on: the recorder met it late.
+        return first_ns - state.stamp_ns
     moving = [
         other.stamp_ns
         for other in recording.states
