@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from policies import WatchfulExpert
 
+from vla_core.errors import InferenceError
 from vla_core.types import ActionChunk, Observation, Prefix
 
 # Names a file whose words say what is wrong now; empty or absent: nothing.
@@ -23,6 +24,9 @@ class TroubledExpert(WatchfulExpert):
         what, *how_much = _trouble()
         if what == "slow":
             time.sleep(float(how_much[0]))
+        elif what == "fail":
+            time.sleep(float(how_much[0]))
+            raise InferenceError("told to fail")
         elif what == "nan":
             chunk.values[3, 0] = np.nan  # as a network does: after everything was checked
         return chunk
