@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,23 @@ def test_ruckig_itself_ignores_position_limits() -> None:
     given_.max_position = [1.0]
     otg.calculate(given_, way)
     assert max(way.at_time(t)[0][0] for t in np.linspace(0, way.duration, 200)) > 1.05
+
+
+AT_THE_LIMIT = """
+from types import SimpleNamespace
+from vla_core.execution.motion import Axis
+column = SimpleNamespace(
+    is_position=True, position=(-1.0, 1.5), velocity=2.0, acceleration=12.0, jerk=150.0
+)
+start = SimpleNamespace(at=lambda _: (0.7211732261741082, 0.41795353493862886, -12.000006))
+target = (0.7273870604176804, -0.13042242549940225, -4.824537679935376)
+assert Axis(column, 20_000_000).meet(start, 0, target, 2) is not None
+"""
+
+
+def test_a_motion_that_goes_on_at_the_limit_of_the_acceleration_does_not_end_the_process() -> None:
+    """A trap: from this state Ruckig 0.19.4 itself ends in a segmentation fault."""
+    subprocess.run([sys.executable, "-c", AT_THE_LIMIT], check=True)
 
 
 def test_ruckig_itself_raises_on_a_target_beyond_the_limits() -> None:

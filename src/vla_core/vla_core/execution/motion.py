@@ -26,6 +26,9 @@ State = tuple[float, float, float]  # position, velocity, acceleration
 
 # Ruckig is given limits wider by this share: a plan exactly at a limit must not fail by rounding.
 SLACK = 5e-7
+# Ruckig 0.19.4 crashes, with the whole process, on some motions that go on at exactly its limit of
+# the acceleration: such a start is taken for one that is smaller by this share.
+NUDGE = 1e-9
 # Shares of the limits within which a value counts as equal or inside.
 EQUAL = 1e-6
 # The velocity limit at speed 0, as a share.
@@ -243,7 +246,8 @@ class Axis:
     ) -> Trajectory | None:
         parameters.current_position = [start[0]]
         parameters.current_velocity = [start[1]]
-        parameters.current_acceleration = [start[2]]
+        edge = parameters.max_acceleration[0] * (1 - NUDGE)
+        parameters.current_acceleration = [min(max(start[2], -edge), edge)]
         parameters.target_position = [target[0]]
         parameters.target_velocity = [target[1]]
         parameters.target_acceleration = [target[2]]
