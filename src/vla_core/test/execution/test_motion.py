@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -64,7 +65,8 @@ assert Axis(column, 20_000_000).meet(start, 0, target, 2) is not None
 
 def test_a_motion_that_goes_on_at_the_limit_of_the_acceleration_does_not_end_the_process() -> None:
     """A trap: from this state Ruckig 0.19.4 itself ends in a segmentation fault."""
-    subprocess.run([sys.executable, "-c", AT_THE_LIMIT], check=True)
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", AT_THE_LIMIT], check=True, env=found)
 
 
 def test_ruckig_itself_raises_on_a_target_beyond_the_limits() -> None:
