@@ -47,7 +47,7 @@ def test_the_picture_is_a_view_of_the_message_that_nobody_can_write_to() -> None
     assert not found.flags.writeable
 
 
-@pytest.mark.parametrize("left", [0, 3, 11, 14, 20, 30, 44, 60])
+@pytest.mark.parametrize("left", range(64))
 def test_a_message_cut_off_anywhere_is_refused_as_rclpy_refuses_it(left: int) -> None:
     raw = serialize_message(image_msg(PICTURE, 5, "camera"))[:left]
     with pytest.raises(Exception) as theirs:

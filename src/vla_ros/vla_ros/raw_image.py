@@ -36,7 +36,7 @@ def read_image(raw: bytes) -> RawImage | Image:
     try:
         if order is not None:
             return _read(raw, order)
-    except (struct.error, UnicodeDecodeError):
+    except (struct.error, IndexError, UnicodeDecodeError):
         pass  # rclpy says what is wrong
     return deserialize_message(raw, Image)
 
