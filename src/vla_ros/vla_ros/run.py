@@ -39,7 +39,7 @@ def run_node(
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     keep_freed_memory()
-    is_late = is_urgent and not go_first()
+    is_refused = is_urgent and not go_first()
     # rclpy's own handlers shut the context down first, and then no stop could be sent any more.
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
@@ -48,7 +48,7 @@ def run_node(
     quick: QuickTopics | None = None
     try:
         node = make()
-        if is_late:
+        if is_refused:
             node.get_logger().info(
                 "no real-time priority (limits.conf: rtprio): a busy machine delays the ticks"
             )
