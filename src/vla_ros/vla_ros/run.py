@@ -39,7 +39,6 @@ def run_node(
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     keep_freed_memory()
-    is_refused = is_urgent and not go_first()
     # rclpy's own handlers shut the context down first, and then no stop could be sent any more.
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
@@ -48,11 +47,12 @@ def run_node(
     quick: QuickTopics | None = None
     try:
         node = make()
-        if is_refused:
+        _forget_start_up()
+        # Not earlier: to start takes a core for a second, which is not to be missed by others.
+        if is_urgent and not go_first():
             node.get_logger().info(
                 "no real-time priority (limits.conf: rtprio): a busy machine delays the ticks"
             )
-        _forget_start_up()
         executor.add_node(node)
         quick = QuickTopics(node, lambda error: executor.create_task(_raise, error))
         while not ended.is_set():

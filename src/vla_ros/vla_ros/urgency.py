@@ -25,12 +25,15 @@ def keep_freed_memory() -> None:
 
 
 def go_first() -> bool:
-    """Run the calling thread and those that it starts ahead of all that is not real time.
+    """Run this process's threads and those that they start ahead of all that is not real time.
 
     Returns whether that is permitted: to root, and where /etc/security/limits.conf says `rtprio`.
     """
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
-    except OSError:
-        return False
+    for thread in os.listdir("/proc/self/task"):
+        try:
+            os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(PRIORITY))
+        except ProcessLookupError:
+            pass  # it has ended meanwhile
+        except PermissionError:
+            return False
     return True
