@@ -70,18 +70,14 @@ class Arena:
         return self.session.state or ExecutorState(reason="not heard of")
 
     def until(self, condition: Callable[[], object], within_s: float, what: str) -> None:
-        try:
-            self.client.wait_until(lambda: bool(condition()), within_s, what)
-        except NotReadyError as error:
-            said = f"executor in mode {self.state.mode}: {self.state.reason}"
-            raise AssertionError(f"{error}; {said}") from error
+        self.session.until(lambda: bool(condition()), within_s, what)
 
     def begin(self) -> None:
         """Start a task; returns when base and arm move. What was killed may not be back yet."""
         for _ in range(4):
             self.until(self._is_idle, 40.0, "the executor did not become idle")
             self._task = self.client.start_task("patrol", time_limit_s=60.0)
-            with contextlib.suppress(AssertionError):
+            with contextlib.suppress(NotReadyError):
                 return self.until(self._moves, 15.0, "it does not move")
             self.recover()
         raise AssertionError(f"four tasks and no motion; executor: {self.state.reason}")

@@ -16,7 +16,6 @@ from sensor_msgs.msg import JointState
 from vla_bringup.graph import Graph, Options, describe
 from vla_bringup.session import Session, running
 from vla_core.contract import Contract, load_contract
-from vla_core.errors import NotReadyError
 from vla_core.types import NS_PER_S
 from vla_interfaces.msg import ExecutorState
 from vla_ros import qos
@@ -50,11 +49,7 @@ class World:
 
     def until(self, condition: Callable[[], bool], within_s: float, what: str) -> None:
         """Wait for a condition; the deadline's sentence says what did not happen."""
-        try:
-            self.client.wait_until(condition, within_s, what)
-        except NotReadyError as error:
-            said = f"executor in mode {self.state.mode}: {self.state.reason}"
-            raise AssertionError(f"{error}; {said}") from error
+        self.session.until(condition, within_s, what)
 
     def until_mode(self, mode: int, within_s: float, what: str) -> None:
         """Wait for a mode of the executor."""
@@ -88,6 +83,17 @@ class World:
         at = self.now_ns
         os.killpg(pid, signal.SIGKILL)
         return at
+
+    @contextlib.contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Let a process stand still for as long as this lasts."""
+        pid = self.runner.pid(name)
+        assert pid is not None
+        os.killpg(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(pid, signal.SIGCONT)
 
     def braking_s(self) -> float:
         """Return the longest time in which any column comes to rest inside its limits."""

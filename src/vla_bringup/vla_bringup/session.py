@@ -82,6 +82,23 @@ class Session:
         self.client.wait_until(self._is_idle, 10.0, "the executor did not become idle")
         self.client.reset_scene(seed, instruction)
 
+    def until(self, condition: Callable[[], bool], within_s: float, missing: str) -> None:
+        """Return when the condition holds.
+
+        Raises:
+            NotReadyError: it does not in time; with the executor's reason and the newest lines of
+                executor and bridge.
+        """
+        try:
+            self.client.wait_until(condition, within_s, missing)
+        except NotReadyError as error:
+            state = self.state or ExecutorState(reason="not heard of")
+            said = [f"{error}; executor in mode {state.mode}: {state.reason}"]
+            for name in ("executor", "bridge"):
+                if self.runner.log(name).is_file():
+                    said += [f"The end of the output of '{name}':", self.runner.tail(name, 8)]
+            raise NotReadyError("\n".join(said)) from error
+
     def is_running(self) -> bool:
         """Whether a plan is played."""
         return self.state is not None and self.state.mode == ExecutorState.MODE_RUNNING

@@ -69,17 +69,23 @@ class Arena:
 
     def until(self, condition: Callable[[], bool], within_s: float, what: str) -> None:
         """Wait for a condition; the deadline's sentence says what did not happen."""
-        try:
-            self.client.wait_until(condition, within_s, what)
-        except NotReadyError as error:
-            said = f"executor in mode {self.state.mode}: {self.state.reason}"
-            raise AssertionError(f"{error}; {said}") from error
+        self.session.until(condition, within_s, what)
 
     def recover(self) -> None:
-        """Reset executor and bridge, and go on with a task until arm and base move."""
-        self.until(self.is_reset, 60.0, "executor and bridge could not be reset")
-        self.until(self.is_running, 60.0, "no task runs")
-        self.until_moving()
+        """Reset executor and bridge, and go on with a task until arm and base move.
+
+        A bridge that gets no processor for half a second is stopped as a robot that does not
+        follow; so it is tried again.
+        """
+        for is_last in (False, False, True):
+            self.until(self.is_reset, 60.0, "executor and bridge could not be reset")
+            self.until(self.is_running, 60.0, "no task runs")
+            try:
+                return self.until_moving()
+            except NotReadyError as error:
+                print(error)
+                if is_last:
+                    raise
 
     def is_running(self) -> bool:
         """Start a task where none runs; return whether one does."""
@@ -118,7 +124,7 @@ class Arena:
         """Wait for arm and base to move visibly under a plan."""
         self.until(
             lambda: self.session.is_running() and self.arm_speed > 0.2 and self.base_speed > 0.08,
-            60.0,
+            20.0,
             "arm and base did not begin to move",
         )
 
