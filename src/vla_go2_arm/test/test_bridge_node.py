@@ -65,7 +65,7 @@ def test_silence_ends_in_a_stop_and_the_robot_rests_within_half_a_second_and_its
         # Deadline 0.2 s, ramp 0.15 s, then four time constants of the emulated body.
         assert time.monotonic() - since < 0.5 + 4 * 0.15 + 0.2
         assert STOP in it.apis()[-5:]
-        it.world.until(lambda: not it.bridge._walker.is_stopping, "rest is seen")  # type: ignore[union-attr]
+        it.world.until(lambda: not it.bridge.base.walker.is_stopping, "rest is seen")  # type: ignore[union-attr]
         count = len(it.requests)
         time.sleep(0.3)
         it.world.until(lambda: True, "")
@@ -89,21 +89,21 @@ def test_the_operators_remote_takes_over_and_the_executor_hears_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # On a busy machine the emulated remote may pause for longer than a second.
-    monkeypatch.setattr("vla_go2_arm.bridge_node.REMOTE_SILENT_NS", 60_000 * MS)
+    monkeypatch.setattr("vla_go2_arm.base.REMOTE_SILENT_NS", 60_000 * MS)
     with rig() as it:
         stops = it.world.listen(EmergencyStop, "emergency_stop", qos.EVENT)
         remote = it.world.talk(WirelessController, "/go2/remote", 10)
         it.world.activate(it.bridge)
         it.walk()
         after: list[int] = []
-        send = it.bridge._sport.send
+        send = it.bridge.base.sport.send
 
         def note(call: Call) -> int:
             if it.bridge.is_stopped:
                 after.append(call.api_id)
             return send(call)
 
-        monkeypatch.setattr(it.bridge._sport, "send", note)
+        monkeypatch.setattr(it.bridge.base.sport, "send", note)
         remote(WirelessController(rx=0.9))  # turns to the right
         it.world.until(lambda: it.bridge.is_stopped, "the takeover is latched")
         it.world.until(lambda: stops, "the executor is told")
@@ -162,7 +162,7 @@ def test_deactivation_in_motion_waits_for_rest() -> None:
         it.let_go()
         it.bridge.trigger_deactivate()
         assert it.speed < 0.06
-        assert not it.bridge._walker.is_stopping  # type: ignore[union-attr]
+        assert not it.bridge.base.walker.is_stopping  # type: ignore[union-attr]
 
 
 def test_the_arm_follows_a_trajectory() -> None:
@@ -253,7 +253,7 @@ def test_an_unknown_robot_is_refused_before_motion(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vla_go2_arm.bridge_node.STATE_WITHIN_S", 0.3)
+    monkeypatch.setattr("vla_go2_arm.base.STATE_WITHIN_S", 0.3)
     monkeypatch.setattr("vla_go2_arm.services.ANSWER_WITHIN_S", 0.3)
     with rig(emulated, **bridged) as it:
         it.bridge.trigger_configure()
