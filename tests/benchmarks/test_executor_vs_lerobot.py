@@ -124,6 +124,8 @@ def test_goals_are_met_missed_or_not_measured() -> None:
     runs = {
         ("ours", SCENARIO): blend,
         ("ours", replace(SCENARIO, join="replace")): rough,
+        # Another task: there is nothing to compare it with.
+        ("ours", replace(SCENARIO, way_s=SCENARIO.way_s + 6.0)): replace(blend, seam_velocity=9.0),
         ("lerobot", SCENARIO): replace(blend, overhead_p50_ms=50.0, wire_p50_ms=20.0),
     }
     assert overheads(runs)["lerobot_wire"] == 20.0
