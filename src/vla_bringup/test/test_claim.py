@@ -28,6 +28,7 @@ def test_a_robot_is_free_again_afterwards(tmp_path: Path) -> None:
 def test_other_robots_and_other_domains_are_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", "98")
     with claim("so101", tmp_path), claim("hsr", tmp_path):
         monkeypatch.setenv("ROS_DOMAIN_ID", "99")
         with claim("so101", tmp_path):
