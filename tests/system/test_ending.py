@@ -52,4 +52,4 @@ def test_ctrl_c_in_the_middle_of_the_demo(tmp_path: Path) -> None:
     arguments = ("demo", "--policy", "expert", "--no-video", "--output", str(tmp_path))
     with command(*arguments, domain=domain()) as family:
         family.until(lambda: "running" in family.said(), 60.0, "the first task did not run")
-        assert family.end(signal.SIGINT) == 130
+        assert family.end(signal.SIGINT) == 130, family.said()

@@ -18,6 +18,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
+from vla_bringup.interrupts import postponed
 from vla_core.errors import NotReadyError, VlaError
 from vla_interfaces.action import RunTask
 from vla_interfaces.srv import JudgeTask, ResetScene
@@ -208,7 +209,8 @@ class Client:
     def spin(self, seconds: float) -> None:
         """Handle messages for a moment."""
         self._tick()
-        self._spinner.spin_once(timeout_sec=seconds)
+        with postponed():
+            self._spinner.spin_once(timeout_sec=seconds)
 
     def wait(self, future: Any, within_s: float, missing: str) -> Any:
         """Return the result of a future.
