@@ -45,6 +45,23 @@ after.join()
 print(answer, {*policies, os.sched_getscheduler(0)} == {os.SCHED_FIFO})
 """
 
+NODE = """
+import os, signal
+from rclpy.node import Node
+from vla_ros.run import run_node
+from vla_ros.urgency import go_first
+found = []
+def note():
+    found.append(os.sched_getscheduler(0) == os.SCHED_FIFO)
+def make():
+    note()
+    node = Node("urgent")
+    node.create_timer(0.01, lambda: (note(), signal.raise_signal(signal.SIGINT)))
+    return node
+run_node(make, is_urgent=True)
+print(found[:2] == [False, go_first()])
+"""
+
 
 def output(script: str, argument: str) -> str:
     command = [sys.executable, "-c", script, argument]
@@ -65,3 +82,7 @@ def test_all_threads_get_the_real_time_priority_and_the_answer_is_true() -> None
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can take its permission away")
 def test_where_it_is_not_permitted_nothing_changes() -> None:
     assert output(PRIORITY, "forbid") == "False False"
+
+
+def test_a_node_is_made_before_it_goes_first() -> None:
+    assert output(NODE, "") == "True"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 
@@ -29,11 +30,10 @@ def go_first() -> bool:
 
     Returns whether that is permitted: to root, and where /etc/security/limits.conf says `rtprio`.
     """
-    for thread in os.listdir("/proc/self/task"):
-        try:
-            os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(PRIORITY))
-        except ProcessLookupError:
-            pass  # it has ended meanwhile
-        except PermissionError:
-            return False
+    try:
+        for thread in os.listdir("/proc/self/task"):
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(PRIORITY))
+    except OSError:
+        return False
     return True
