@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from vla_bringup.client import Client
 from vla_bringup.interrupts import INTERRUPTS, postponed
 
 
@@ -46,6 +47,20 @@ def test_an_error_without_interrupt_comes_through_and_the_handlers_are_back() ->
     with pytest.raises(ValueError), postponed():
         raise ValueError
     assert [signal.getsignal(number) for number in INTERRUPTS] == before
+
+
+def test_a_client_finishes_its_callback_before_the_interrupt_comes_up() -> None:
+    steps = []
+
+    def callback() -> None:
+        signal.raise_signal(signal.SIGINT)
+        steps.append("finished")
+
+    with Client("so101") as client, pytest.raises(KeyboardInterrupt):
+        client.node.create_timer(0.001, callback)
+        for _ in range(100):
+            client.spin(0.05)
+    assert steps == ["finished"]
 
 
 def test_other_threads_leave_signals_alone() -> None:

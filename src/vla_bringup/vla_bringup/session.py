@@ -79,7 +79,7 @@ class Session:
 
     def prepare(self, seed: int, instruction: str) -> None:
         """Reset the scene to a seed, with the executor ready for a task."""
-        self.client.wait_until(self._is_idle, 10.0, "the executor did not become idle")
+        self.until(self._is_idle, 10.0, "the executor did not become idle")
         self.client.reset_scene(seed, instruction)
 
     def until(self, condition: Callable[[], bool], within_s: float, missing: str) -> None:

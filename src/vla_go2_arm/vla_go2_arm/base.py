@@ -30,7 +30,7 @@ from vla_ros.stamps import now_ns
 
 STATE_WITHIN_S = 5.0  # at start
 REST_WITHIN_S = 3.0  # at the end: stops are repeated for so long
-STOP_EVERY_S = 0.02  # then
+LOOK_EVERY_S = 0.02  # meanwhile, for rest
 REMOTE_SILENT_NS = NS_PER_S  # after which it counts as switched off
 CHECK_MODE = sport.Call(1001, "{}")  # of the service motion_switcher; reads only
 
@@ -162,7 +162,7 @@ class Base:
             self.write(np.zeros(3), None)
             if not walker.is_stopping:
                 return
-            time.sleep(STOP_EVERY_S)
+            time.sleep(LOOK_EVERY_S)
 
     def see(self) -> None:
         """Decode the newest state, if it is new, and publish what it says."""
